@@ -1,0 +1,1 @@
+"""civicam: the camera system of a whole city, as software the watched can check."""

@@ -1,0 +1,91 @@
+"""What the catalogue says: one dataclass a kind of row."""
+
+from dataclasses import dataclass
+
+from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera that the city has, or had.
+
+    Attributes:
+        id: its name in the city.
+        title: what people call it.
+        urls: the RTSP address of each recorded stream, without name and password.
+        credentials: name and password, wrapped by the city key (context `camera:<id>`), None if it needs none.
+        purpose: why the camera is there.
+        added_ns: since when it is due to record.
+        removed_ns: until when it was due, None while it is.
+    """
+
+    id: CameraId
+    title: str
+    urls: dict[StreamName, str]
+    credentials: bytes | None
+    purpose: str
+    added_ns: int
+    removed_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment file. `start_wall_ns` is unique within a stream.
+
+    Attributes:
+        key: whose footage it is.
+        start_wall_ns: when its first fragment starts.
+        end_wall_ns: when its last durable fragment ends.
+        epoch: which start of the recorder wrote it.
+        volume: the volume's name.
+        size_bytes: durable bytes of the file.
+        fragment_count: fragments in it.
+        sample_count: coded frames in it.
+        digest: the closed file's digest (SHA-256 over header and index), None while it is open.
+    """
+
+    key: StreamKey
+    start_wall_ns: int
+    end_wall_ns: int
+    epoch: int
+    volume: str
+    size_bytes: int
+    fragment_count: int
+    sample_count: int
+    digest: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class GapRow:
+    """A stretch that a stream should have covered and did not. `start_wall_ns` is unique within a stream.
+
+    Attributes:
+        key: whose footage is missing.
+        start_wall_ns: where coverage ended.
+        end_wall_ns: where it went on; while the gap lasts, how far it is known to reach.
+        cause: why.
+    """
+
+    key: StreamKey
+    start_wall_ns: int
+    end_wall_ns: int
+    cause: GapCause
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Footage that retention may not touch.
+
+    Attributes:
+        id: its number.
+        camera: whose footage.
+        start_wall_ns: from when.
+        end_wall_ns: until when.
+        reason: why it is held.
+    """
+
+    id: int
+    camera: CameraId
+    start_wall_ns: int
+    end_wall_ns: int
+    reason: str

@@ -1,0 +1,1 @@
+"""The city simulator: RTSP cameras with known ground truth."""

@@ -1,0 +1,1 @@
+"""Clock, ids, errors, spans and task supervision; imports nothing else of civicam."""

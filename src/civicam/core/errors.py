@@ -1,0 +1,125 @@
+"""Every error civicam raises on purpose, as one tree.
+
+    CivicamError
+    ├── ConfigError              settings that cannot be used
+    ├── CameraError              a camera, or what it sent
+    │   ├── ConnectError         nothing answers at the address
+    │   ├── RtspError            an answer that is not RTSP, or refuses
+    │   │   └── UnauthorisedError
+    │   ├── SdpError             a session description without a usable video stream
+    │   ├── RtpError             a malformed RTP or RTCP packet
+    │   ├── H264Error            a malformed NAL unit or parameter set
+    │   └── StallError           connected, and no sample came
+    ├── FootageError             bytes on disk
+    │   ├── SegmentError         a file that is not a (whole) segment
+    │   ├── SealError            authentication failed: altered bytes or the wrong key
+    │   ├── KeyMissingError      the day key is gone (deleted, or never there)
+    │   └── VolumeError          a place to write that cannot be written
+    │       └── DiskFullError
+    ├── CatalogueError           the database
+    ├── WorkerError              a worker process that could not start or died
+    └── CityError                the simulator: a scene, video or scenario that cannot be played
+
+A message says what was wrong, where, and what to do about it.
+"""
+
+
+class CivicamError(Exception):
+    """The root of the tree.
+
+    Args:
+        what: what was wrong, as a clause without a full stop.
+        where: the camera, file, line or byte offset it was found at.
+        fix: what the reader can do about it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        # All three go to Exception so that an error survives pickling between processes.
+        super().__init__(what, where, fix)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.where, self.fix))
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f" ({self.fix})" if self.fix else ""
+        return f"{place}{self.what}{advice}"
+
+
+def _rebuild(kind: type[CivicamError], what: str, where: str, fix: str) -> CivicamError:
+    return kind(what, where=where, fix=fix)
+
+
+class ConfigError(CivicamError):
+    """Settings that cannot be used."""
+
+
+class CameraError(CivicamError):
+    """A camera, or what it sent."""
+
+
+class ConnectError(CameraError):
+    """Nothing answers at the camera's address."""
+
+
+class RtspError(CameraError):
+    """An answer that is not RTSP, or that refuses."""
+
+
+class UnauthorisedError(RtspError):
+    """The camera refuses the name and password."""
+
+
+class SdpError(CameraError):
+    """A session description without a usable video stream."""
+
+
+class RtpError(CameraError):
+    """A malformed RTP or RTCP packet."""
+
+
+class H264Error(CameraError):
+    """A malformed H.264 NAL unit or parameter set."""
+
+
+class StallError(CameraError):
+    """The camera is connected, and no sample came."""
+
+
+class FootageError(CivicamError):
+    """Bytes on disk."""
+
+
+class SegmentError(FootageError):
+    """A file that is not a segment, or not a whole one."""
+
+
+class SealError(FootageError):
+    """Authentication failed: the bytes were altered or the key is the wrong one."""
+
+
+class KeyMissingError(FootageError):
+    """The day key is not there."""
+
+
+class VolumeError(FootageError):
+    """A volume that cannot be written."""
+
+
+class DiskFullError(VolumeError):
+    """A volume without room."""
+
+
+class CatalogueError(CivicamError):
+    """The catalogue's database cannot be used."""
+
+
+class WorkerError(CivicamError):
+    """A worker process that could not start, or died."""
+
+
+class CityError(CivicamError):
+    """The simulator: a scene, video or scenario that cannot be played."""

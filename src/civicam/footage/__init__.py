@@ -1,0 +1,1 @@
+"""Sealed, durable bytes: segment files, keys and volumes."""

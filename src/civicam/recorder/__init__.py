@@ -1,0 +1,1 @@
+"""Samples turned into fragments and segments: the life of a camera's recording."""

@@ -1,0 +1,1 @@
+"""Keeping footage and catalogue in agreement: check, repair and retention."""
