@@ -70,7 +70,9 @@ def create_city_key(path: Path, entropy: Entropy = os.urandom) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise ConfigError("a city key is there already", where=str(path), fix="keep it: footage depends on it") from None
+        raise ConfigError(
+            "a city key is there already", where=str(path), fix="keep it: footage depends on it"
+        ) from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(entropy(KEY_BYTES))
         file.flush()
@@ -88,7 +90,9 @@ def load_city_key(path: Path, entropy: Entropy = os.urandom) -> CityKey:
         mode = path.stat().st_mode
     except OSError as error:
         raise ConfigError(
-            f"the city key cannot be read: {error.strerror}", where=str(path), fix="run `civicam init`, or restore it"
+            f"the city key cannot be read: {error.strerror}",
+            where=str(path),
+            fix="run `civicam init`, or restore it",
         ) from error
     if mode & 0o077:
         raise ConfigError("the city key is open to other users", where=str(path), fix=f"chmod 600 {path}")
