@@ -1,0 +1,54 @@
+"""One stream being recorded: from the camera's samples to fragments handed to the disk."""
+
+from civicam.camera.sample import H264Setup
+from civicam.catalogue.catalogue import Catalogue
+from civicam.core.clock import Clock
+from civicam.core.ids import GapCause
+from civicam.footage.fragment import Fragment
+from civicam.recorder.archive import Archive
+from civicam.recorder.coverage import CoverageChain
+from civicam.recorder.fragmenter import Fragmenter, FragmentLimits
+from civicam.recorder.plan import StreamPlan
+from civicam.recorder.stream_writer import StreamWriter
+
+
+def resume(catalogue: Catalogue, plan: StreamPlan) -> CoverageChain:
+    """Where a stream's story goes on: at the end of what the catalogue tells, or where it became due.
+
+    A shut-down said so itself when it ended; a story that just stops was cut off by a crash.
+    """
+    told = catalogue.last_end(plan.key)
+    if told is None or told[0] <= plan.due_since_ns:
+        return CoverageChain(plan.key, plan.due_since_ns, GapCause.SHUT_DOWN)
+    end_ns, gap = told
+    if gap is not None and gap.cause is GapCause.SHUT_DOWN:
+        return CoverageChain(plan.key, max(gap.start_wall_ns, plan.due_since_ns), GapCause.SHUT_DOWN)
+    return CoverageChain(plan.key, end_ns, GapCause.CRASH)
+
+
+class Recording:
+    """A `SampleSink` that turns a stream's samples into fragments and hands them to the disk."""
+
+    def __init__(self, writer: StreamWriter, archive: Archive, limits: FragmentLimits, clock: Clock) -> None:
+        self.writer = writer
+        self._archive = archive
+        self._clock = clock
+        self._fragmenter = Fragmenter(self, limits)
+        self.setup = self._fragmenter.setup
+        self.sample = self._fragmenter.sample
+        self.broken = self._fragmenter.broken
+        self.discontinuity = self._fragmenter.discontinuity
+
+    def fragment(self, fragment: Fragment, setup: H264Setup) -> None:
+        """See `FragmentSink`."""
+        self._archive.put(self.writer, fragment, setup)
+
+    def missing(self, cause: GapCause, detail: str) -> None:
+        """See `FragmentSink`."""
+        self._archive.missing(self.writer, cause, self._clock.wall_ns())
+
+    async def finish(self, cause: GapCause) -> None:
+        """Hands over what is in hand, and says why the story ends here."""
+        self._fragmenter.flush()
+        self._archive.missing(self.writer, cause, self._clock.wall_ns())
+        await self._archive.remove(self.writer)
