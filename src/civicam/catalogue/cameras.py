@@ -1,0 +1,135 @@
+"""The cameras' rows: which there are and were, their streams, and when each was due to record."""
+
+import sqlite3
+from urllib.parse import urlsplit
+
+from civicam.catalogue.models import Camera
+from civicam.core.errors import CatalogueError
+from civicam.core.ids import CameraId, StreamKey, StreamName
+from civicam.core.spans import Span
+
+_COLUMNS = "id, title, credentials, purpose, added_ns, removed_ns"
+
+
+def add_camera(connection: sqlite3.Connection, camera: Camera) -> None:
+    """Adds it, or takes back one that was removed: its streams are due from `added_ns`.
+
+    Raises:
+        CatalogueError: the city has it already, a URL carries credentials, or it was still there at `added_ns`.
+    """
+    old = find_camera(connection, camera.id)
+    if old is not None and old.removed_ns is None:
+        raise CatalogueError("the city has this camera already", where=camera.id, fix="set its addresses instead")
+    if old is not None and old.removed_ns is not None and old.removed_ns > camera.added_ns:
+        raise CatalogueError("it would be added before it was removed", where=camera.id, fix="check the clock")
+    connection.execute(
+        f"INSERT OR REPLACE INTO cameras ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL)"  # noqa: S608 - our own constant
+        if old is None
+        else "UPDATE cameras SET title = ?2, credentials = ?3, purpose = ?4, added_ns = ?5, removed_ns = NULL"
+        " WHERE id = ?1",
+        (camera.id, camera.title, camera.credentials, camera.purpose, camera.added_ns),
+    )
+    set_urls(connection, camera.id, camera.urls, camera.added_ns)
+
+
+def remove_camera(connection: sqlite3.Connection, camera: CameraId, now_ns: int) -> None:
+    """Ends what it is due; what it recorded stays.
+
+    Raises:
+        CatalogueError: the city does not have it.
+    """
+    _existing(connection, camera)
+    set_urls(connection, camera, {}, now_ns)
+    connection.execute("UPDATE cameras SET removed_ns = ? WHERE id = ?", (now_ns, camera))
+
+
+def set_urls(connection: sqlite3.Connection, camera: CameraId, urls: dict[StreamName, str], now_ns: int) -> None:
+    """Sets which streams it is to record, and where: new ones are due from `now_ns`, those left out until then.
+
+    Raises:
+        CatalogueError: the city does not have it, or a URL carries credentials.
+    """
+    _existing(connection, camera)
+    for url in urls.values():
+        _refuse_credentials(camera, url)
+    recorded = dict(
+        connection.execute("SELECT name, id FROM streams WHERE camera = ? AND url IS NOT NULL", (camera,)).fetchall()
+    )
+    for name, url in urls.items():
+        stream_id = add_stream(connection, StreamKey(camera, name))
+        connection.execute("UPDATE streams SET url = ? WHERE id = ?", (url, stream_id))
+        if name not in recorded:
+            _begin_due(connection, stream_id, now_ns)
+    for name, stream_id in recorded.items():
+        if name not in urls:
+            connection.execute("UPDATE streams SET url = NULL WHERE id = ?", (stream_id,))
+            _end_due(connection, stream_id, now_ns)
+
+
+def add_stream(connection: sqlite3.Connection, key: StreamKey) -> int:
+    """Returns the stream's number, which it gets now if it has none."""
+    connection.execute("INSERT OR IGNORE INTO streams (camera, name) VALUES (?, ?)", key)
+    found: int = connection.execute("SELECT id FROM streams WHERE camera = ? AND name = ?", key).fetchone()[0]
+    return found
+
+
+def _begin_due(connection: sqlite3.Connection, stream_id: int, now_ns: int) -> None:
+    # What ended at this very moment goes on.
+    resumed = connection.execute(
+        "UPDATE due SET end_ns = NULL WHERE stream_id = ? AND end_ns = ?", (stream_id, now_ns)
+    ).rowcount
+    if not resumed:
+        connection.execute("INSERT INTO due (stream_id, start_ns) VALUES (?, ?)", (stream_id, now_ns))
+
+
+def _end_due(connection: sqlite3.Connection, stream_id: int, now_ns: int) -> None:
+    connection.execute("DELETE FROM due WHERE stream_id = ? AND end_ns IS NULL AND start_ns >= ?", (stream_id, now_ns))
+    connection.execute("UPDATE due SET end_ns = ? WHERE stream_id = ? AND end_ns IS NULL", (now_ns, stream_id))
+
+
+def find_camera(connection: sqlite3.Connection, camera: CameraId) -> Camera | None:
+    """Returns its row, None if the city never had it."""
+    found = list_cameras(connection, camera)
+    return found[0] if found else None
+
+
+def list_cameras(connection: sqlite3.Connection, camera: CameraId | None = None) -> list[Camera]:
+    """Returns all cameras by id, or `camera` alone, removed ones too."""
+    urls: dict[str, dict[StreamName, str]] = {}
+    for name, stream, url in connection.execute(
+        "SELECT camera, name, url FROM streams WHERE url IS NOT NULL AND (?1 IS NULL OR camera = ?1) ORDER BY name",
+        (camera,),
+    ):
+        urls.setdefault(name, {})[StreamName(stream)] = url
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM cameras WHERE ?1 IS NULL OR id = ?1 ORDER BY id",  # noqa: S608 - our own constant
+        (camera,),
+    )
+    return [Camera(CameraId(row[0]), row[1], urls.get(row[0], {}), *row[2:]) for row in rows]
+
+
+def due_spans(connection: sqlite3.Connection, stream_id: int, window: Span) -> list[Span]:
+    """Returns when, within `window`, the stream was meant to record and the result must still be there."""
+    return connection.execute(
+        "SELECT max(start_ns, expired_before_ns, ?2), min(ifnull(end_ns, ?3), ?3) FROM due JOIN streams"
+        " ON streams.id = stream_id WHERE stream_id = ?1 AND start_ns < ?3"
+        " AND ifnull(end_ns, ?3) > max(start_ns, expired_before_ns, ?2) AND ?3 > expired_before_ns ORDER BY start_ns",
+        (stream_id, *window),
+    ).fetchall()
+
+
+def _existing(connection: sqlite3.Connection, camera: CameraId) -> None:
+    found = find_camera(connection, camera)
+    if found is None or found.removed_ns is not None:
+        raise CatalogueError("the city has no such camera", where=camera, fix="add it first; see `civicam camera list`")
+
+
+def _refuse_credentials(camera: CameraId, url: str) -> None:
+    try:
+        has_credentials = "@" in urlsplit(url).netloc
+    except ValueError as error:
+        raise CatalogueError("an address is not a URL", where=camera, fix="write rtsp://host/path") from error
+    if has_credentials:
+        raise CatalogueError(
+            "an address carries a name or password", where=camera, fix="give them apart from the address"
+        )
