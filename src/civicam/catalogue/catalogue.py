@@ -226,6 +226,11 @@ class Catalogue:
         with self._reading(key) as (connection, stream_id):
             return segments.last_end(connection, key, stream_id)
 
+    def last_segment_end(self, key: StreamKey) -> int | None:
+        """Returns when the stream's footage ends, None if it has none."""
+        with self._reading(key) as (connection, stream_id):
+            return segments.last_segment_end(connection, stream_id)
+
     def oldest_segments(self, limit: int, *, before_ns: int | None = None, volume: str | None = None) -> list[Segment]:
         """Returns what retention may take, over all cameras: what ended first in front, nothing open, nothing held.
 

@@ -229,6 +229,11 @@ def last_end(connection: sqlite3.Connection, key: StreamKey, stream_id: int) -> 
     return gap_end_ns, as_gap(key, row)
 
 
+def last_segment_end(connection: sqlite3.Connection, stream_id: int) -> int | None:
+    """Returns when the stream's footage ends, None if it has none."""
+    return _last_end(connection, "segments", "longest_segment_ns", stream_id)
+
+
 def _last_end(connection: sqlite3.Connection, table: str, longest: str, stream_id: int) -> int | None:
     # A row that ends later than the last one to start is at most the longest row's length before it.
     found: int | None = connection.execute(
