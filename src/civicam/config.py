@@ -1,0 +1,424 @@
+"""Settings: `<data>/civicam.toml`, then `CIVICAM_SECTION__KEY` from the environment; every mistake told at once.
+
+The types here are plain dataclasses, so that worker processes carry them without the validator: pydantic is imported
+only while a file is read.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from annotated_types import Interval, Len
+
+from civicam.core.errors import ConfigError
+
+GIB = 1024**3
+MIB = 1024**2
+
+_PREFIX = "CIVICAM_"
+
+
+@dataclass(frozen=True, slots=True)
+class CitySettings:
+    """The city.
+
+    Attributes:
+        name: what people call it.
+    """
+
+    name: Annotated[str, Len(1, 80)] = "A city"
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSettings:
+    """A folder that footage is written to.
+
+    Attributes:
+        name: what the catalogue and the metrics call it; never change it once there is footage.
+        path: the folder; relative to the data folder unless it is absolute.
+        limit_gb: gibibytes of footage at most, 0 for no limit but the disk's.
+        reserve_gb: gibibytes of the disk that are always left free.
+    """
+
+    name: Annotated[str, Len(1, 40)] = "main"
+    path: Annotated[str, Len(1)] = "footage"
+    limit_gb: Annotated[float, Interval(ge=0)] = 0.0
+    reserve_gb: Annotated[float, Interval(ge=0)] = 2.0
+
+    @property
+    def limit_bytes(self) -> int:
+        """`limit_gb` in bytes, 0 for no limit."""
+        return int(self.limit_gb * GIB)
+
+    @property
+    def reserve_bytes(self) -> int:
+        """`reserve_gb` in bytes."""
+        return int(self.reserve_gb * GIB)
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """How footage is recorded.
+
+    Attributes:
+        workers: recorder processes; 0 for one per 400 streams, at most one a core.
+        segment_s: seconds of footage in a file.
+        sync_interval_s: seconds of footage that a power cut may cost.
+        backlog_mb: mebibytes a worker holds while the disk is slow, before it drops whole fragments.
+        max_fragment_s: a fragment is cut at this length, if the camera sends no key frame.
+        max_fragment_mb: the same in mebibytes.
+        stall_s: a camera that sends nothing for so long is connected anew.
+        connect_at_once: attempts to connect that a worker makes at the same time.
+    """
+
+    workers: Annotated[int, Interval(ge=0, le=64)] = 0
+    segment_s: Annotated[int, Interval(ge=1, le=3600)] = 60
+    sync_interval_s: Annotated[float, Interval(ge=0.1, le=60)] = 2.0
+    backlog_mb: Annotated[int, Interval(ge=1, le=65536)] = 64
+    max_fragment_s: Annotated[float, Interval(ge=0.5, le=60)] = 10.0
+    max_fragment_mb: Annotated[int, Interval(ge=1, le=256)] = 16
+    stall_s: Annotated[float, Interval(ge=1, le=300)] = 10.0
+    connect_at_once: Annotated[int, Interval(ge=1, le=1000)] = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long footage is kept.
+
+    Attributes:
+        days: after so many days footage is deleted, 0 for never.
+    """
+
+    days: Annotated[float, Interval(ge=0)] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Where the recorder tells how it is doing.
+
+    Attributes:
+        host: the address to listen at; it shows the names of cameras and no footage.
+        port: the TCP port, 0 for no metrics.
+    """
+
+    host: Annotated[str, Len(1)] = "127.0.0.1"
+    port: Annotated[int, Interval(ge=0, le=65535)] = 9464
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, by section of the file."""
+
+    city: CitySettings = CitySettings()
+    volume: tuple[VolumeSettings, ...] = (VolumeSettings(),)
+    recorder: RecorderSettings = RecorderSettings()
+    retention: RetentionSettings = RetentionSettings()
+    metrics: MetricsSettings = MetricsSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """The folder that holds everything of one city, and what is where in it."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """The settings file."""
+        return self.root / "civicam.toml"
+
+    @property
+    def city_key(self) -> Path:
+        """The key that wraps every other secret."""
+        return self.root / "city.key"
+
+    @property
+    def catalogue(self) -> Path:
+        """The database of what exists."""
+        return self.root / "catalogue.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the recorder that runs; says where its metrics are."""
+        return self.root / "recorder.lock"
+
+    def volume_root(self, volume: VolumeSettings) -> Path:
+        """Where `volume` lies."""
+        return self.root / volume.path
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+_Path = tuple[str | int, ...]
+_T = TypeVar("_T")
+
+
+def load_settings(data: DataFolder, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of `data`, with what `environment` overrides.
+
+    Raises:
+        ConfigError: the folder has no settings, or they hold mistakes; the message lists all of them.
+    """
+    try:
+        text = data.settings.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            "there is no city here", where=str(data.root), fix=f"make one: civicam init --data {data.root}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the settings cannot be read: {error}", where=str(data.settings)) from error
+    return parse_settings(text, str(data.settings), environment)
+
+
+def parse_settings(text: str, name: str, environment: Mapping[str, str]) -> Settings:
+    """The settings in `text`, which came from the file `name`.
+
+    Raises:
+        ConfigError: they hold mistakes; the message lists all of them, each with its place.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not TOML: {error}", where=name, fix="mend that line; see https://toml.io") from error
+    lines = locate_keys(text)
+
+    def place(path: _Path) -> str:
+        known = (lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines)
+        return f"{name}:{next(known, 1)}"
+
+    reader = _Reader(place)
+    reader.merge_environment(raw, environment)
+    settings = reader.settings(raw)
+    if reader.mistakes:
+        count = len(reader.mistakes)
+        heading = "1 mistake" if count == 1 else f"{count} mistakes"
+        raise ConfigError("\n  ".join([f"{heading} in the settings:", *reader.mistakes]))
+    return settings
+
+
+def locate_keys(text: str) -> dict[_Path, int]:
+    """The line (from 1) of every table and key in `text`, which must be TOML.
+
+    A statement is the shortest run of lines that is TOML by itself, so that tomllib does all of the parsing.
+    """
+    found: dict[_Path, int] = {}
+    table: _Path = ()
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines):
+        end, statement = _statement(lines, at)
+        is_header = lines[at].lstrip().startswith("[")
+        paths = list(_paths(statement))
+        if is_header and paths:
+            table = _resolve(paths[-1], lines[at].lstrip().startswith("[["), found)
+            paths = [table[:depth] for depth in range(1, len(table) + 1)]
+        else:
+            paths = [table + path for path in paths]
+        for path in paths:
+            found.setdefault(path, at + 1)
+        at = end
+    return found
+
+
+def _statement(lines: list[str], start: int) -> tuple[int, dict[str, Any]]:
+    for end in range(start + 1, len(lines) + 1):
+        try:
+            return end, tomllib.loads("\n".join(lines[start:end]))
+        except tomllib.TOMLDecodeError:
+            continue
+    return len(lines), {}
+
+
+def _paths(value: object, path: _Path = ()) -> Iterator[_Path]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _paths(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _paths(inner, (*path, index))
+
+
+def _resolve(path: _Path, is_array: bool, found: Mapping[_Path, int]) -> _Path:
+    """The path of a header within the whole file: what is in an array gets the number of its last table."""
+    names = [part for part in path if isinstance(part, str)]
+    resolved: _Path = ()
+    for depth, part in enumerate(names):
+        resolved = (*resolved, part)
+        count = sum(1 for other in found if other[:-1] == resolved and isinstance(other[-1], int))
+        if is_array and depth == len(names) - 1:
+            resolved = (*resolved, count)
+        elif count:
+            resolved = (*resolved, count - 1)
+    return resolved
+
+
+class _Reader:
+    """Turns raw tables into settings, and collects what is wrong with them."""
+
+    def __init__(self, place: Callable[[_Path], str]) -> None:
+        self.mistakes: list[str] = []
+        self._file_place = place
+        self._from_environment: dict[_Path, str] = {}
+
+    def place(self, path: _Path) -> str:
+        return self._from_environment.get(path) or self._file_place(path)
+
+    def merge_environment(self, raw: dict[str, Any], environment: Mapping[str, str]) -> None:
+        """Lays `CIVICAM_SECTION__KEY=value` over `raw`."""
+        for variable, text in sorted(environment.items()):
+            section, separator, key = variable.removeprefix(_PREFIX).lower().partition("__")
+            if not variable.startswith(_PREFIX) or not separator:
+                continue
+            self._from_environment[(section, key)] = self._from_environment[(section,)] = variable
+            if section == "volume":
+                self._add((section, key), "volumes are set in the file only")
+                continue
+            table = raw.setdefault(section, {})
+            if isinstance(table, dict):
+                table[key] = _from_text(text, section, key)
+
+    def settings(self, raw: dict[str, Any]) -> Settings:
+        hints = get_type_hints(Settings)
+        self._refuse_unknown(raw, hints, ())
+        values: dict[str, Any] = {}
+        for name, hint in hints.items():
+            if name not in raw:
+                continue
+            if get_origin(hint) is tuple:
+                values[name] = self._tables(raw[name], get_args(hint)[0], (name,))
+            else:
+                values[name] = self._table(raw[name], hint, (name,))
+        settings = Settings(**values)
+        if not self.mistakes:
+            self._check_together(settings)
+        return settings
+
+    def _tables(self, raw: object, kind: type[_T], path: _Path) -> tuple[_T, ...]:
+        if not isinstance(raw, list) or not raw:
+            self._add(path, f"{path[0]} is written as [[{path[0]}]], once for each")
+            return ()
+        return tuple(self._table(table, kind, (*path, index)) for index, table in enumerate(raw))
+
+    def _table(self, raw: object, kind: type[_T], path: _Path) -> _T:
+        if not isinstance(raw, dict):
+            header = f"[{path[0]}]" if len(path) == 1 else f"[[{path[0]}]]"
+            self._add(path, f"{_dotted(path)} = {raw!r}: this is a section, written as {header}")
+            return kind()
+        hints = get_type_hints(kind, include_extras=True)
+        self._refuse_unknown(raw, hints, path)
+        values = {name: raw[name] for name in hints if name in raw}
+        for name, value in list(values.items()):
+            try:
+                values[name] = _validate(value, hints[name])
+            except ValueError:
+                self._add((*path, name), f"{_dotted((*path, name))} = {value!r}: must be {allowed(hints[name])}")
+                del values[name]
+        return kind(**values)
+
+    def _refuse_unknown(self, raw: Mapping[str, object], known: Mapping[str, object], path: _Path) -> None:
+        for name in raw:
+            if name in known:
+                continue
+            close = difflib.get_close_matches(name, known, 1)
+            advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            kind = "key" if path else "section"
+            self._add((*path, name), f"{_dotted((*path, name))}: no such {kind}; {advice}")
+
+    def _check_together(self, settings: Settings) -> None:
+        """What is wrong only in company."""
+        seen: dict[str, int] = {}
+        for index, volume in enumerate(settings.volume):
+            for key, value in (("name", volume.name), ("path", volume.path)):
+                if seen.setdefault(f"{key} {os.path.normpath(value)}", index) != index:
+                    self._add(("volume", index, key), f"volume.{key} = {value!r}: another volume has it already")
+            if not volume.name.replace("-", "").replace("_", "").isalnum():
+                self._add(("volume", index, "name"), f"volume.name = {volume.name!r}: use letters, digits, '-' and '_'")
+        recorder = settings.recorder
+        if recorder.max_fragment_mb > recorder.backlog_mb:
+            self._add(
+                ("recorder", "max_fragment_mb"),
+                f"recorder.max_fragment_mb = {recorder.max_fragment_mb}: "
+                f"must fit into recorder.backlog_mb = {recorder.backlog_mb}",
+            )
+
+    def _add(self, path: _Path, text: str) -> None:
+        self.mistakes.append(f"{self.place(path)}: {text}")
+
+
+def allowed(annotation: object) -> str:
+    """What a setting may be, in words: `a whole number from 1 to 3600`."""
+    kind, *limits = get_args(annotation)
+    words = {int: "a whole number", float: "a number", str: "text"}[kind]
+    for limit in limits:
+        if isinstance(limit, Len):
+            return f"{words} of 1 to {limit.max_length} characters" if limit.max_length else f"{words}, not empty"
+        if isinstance(limit, Interval):
+            return f"{words} from {limit.ge} to {limit.le}" if limit.le is not None else f"{words}, {limit.ge} or more"
+    return words
+
+
+def _validate(value: object, annotation: object) -> object:
+    """`value` as its field wants it; raises ValueError (pydantic's) if it is anything else."""
+    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - worker processes carry settings without it
+
+    return TypeAdapter(annotation, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python(value)
+
+
+def _from_text(text: str, section: str, key: str) -> object:
+    """An environment variable's value: text where the setting is text, else as TOML would read it."""
+    kind = get_type_hints(Settings).get(section)
+    if kind is not None and get_type_hints(kind).get(key) is str:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _dotted(path: _Path) -> str:
+    return ".".join(str(part) for part in path if isinstance(part, str))
+
+
+def render_default(city: str) -> str:
+    """The settings file that a new city starts with: every setting, what it means, and its default."""
+    return _DEFAULT.format(city=json.dumps(city, ensure_ascii=False))
+
+
+_DEFAULT = """\
+# The settings of this city. Each can be overridden by the environment: CIVICAM_RECORDER__SEGMENT_S=30.
+# A restart of the recorder makes a change here count.
+
+[city]
+name = {city}
+
+# Where footage is written. One [[volume]] for each disk. Never rename one that holds footage.
+[[volume]]
+name = "main"
+path = "footage"       # relative to this folder, or absolute
+limit_gb = 0           # oldest footage goes when there is more; 0: no limit but the disk's
+reserve_gb = 2         # always left free on the disk
+
+[recorder]
+workers = 0            # processes; 0: one per 400 streams, at most one a core
+segment_s = 60         # seconds of footage in a file
+sync_interval_s = 2    # seconds of footage that a power cut may cost
+backlog_mb = 64        # what a worker holds while the disk is slow, before it drops whole fragments
+max_fragment_s = 10    # a camera that sends no key frame for so long is cut here
+max_fragment_mb = 16
+stall_s = 10           # a camera that sends nothing for so long is connected anew
+connect_at_once = 32   # attempts to connect that a worker makes at the same time
+
+[retention]
+days = 30              # footage is deleted after so many days; 0: never
+
+[metrics]
+host = "127.0.0.1"     # who may read them: this machine only; they name cameras and hold no footage
+port = 9464            # http://127.0.0.1:9464/metrics and /status; 0: off
+"""
