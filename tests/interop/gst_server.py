@@ -3,19 +3,22 @@
 Usage: /usr/bin/python3 gst_server.py FILE none|basic|digest none|zero-latency|max-stap CONFIG_INTERVAL
 """
 
+import importlib
 import sys
+from typing import Any
 
-import gi
-
+gi = importlib.import_module("gi")  # by name, for it has no types and lives in the system's Python only
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402  versions come first
+GLib, Gst, GstRtsp, GstRtspServer = (
+    importlib.import_module(f"gi.repository.{name}") for name in ("GLib", "Gst", "GstRtsp", "GstRtspServer")
+)
 
 USER, PASSWORD = "operator", "corr ect:horse"
 
 
-def secured(server: GstRtspServer.RTSPServer, scheme: str) -> GstRtspServer.RTSPToken:
+def secure(server: Any, scheme: str) -> None:
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
     auth = GstRtspServer.RTSPAuth()
@@ -26,7 +29,6 @@ def secured(server: GstRtspServer.RTSPServer, scheme: str) -> GstRtspServer.RTSP
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(USER, PASSWORD), token)
     server.set_auth(auth)
-    return token
 
 
 def main() -> None:
@@ -41,7 +43,7 @@ def main() -> None:
         f"rtph264pay name=pay0 pt=96 aggregate-mode={aggregate} config-interval={config_interval} )"
     )
     if scheme != "none":
-        secured(server, scheme)
+        secure(server, scheme)
         permissions = GstRtspServer.RTSPPermissions()
         permissions.add_permission_for_role("viewer", "media.factory.access", True)
         permissions.add_permission_for_role("viewer", "media.factory.construct", True)
