@@ -47,8 +47,7 @@ class Recording:
         """See `FragmentSink`."""
         self._archive.missing(self.writer, cause, self._clock.wall_ns())
 
-    async def finish(self, cause: GapCause) -> None:
+    def finish(self, cause: GapCause) -> None:
         """Hands over what is in hand, and says why the story ends here."""
         self._fragmenter.flush()
         self._archive.missing(self.writer, cause, self._clock.wall_ns())
-        await self._archive.remove(self.writer)

@@ -92,6 +92,7 @@ class StreamWriter:
         self._maker = maker
         self._lock = threading.Lock()
         self._current: _Track | None = None
+        self._has_ended = False
         self._finished: list[_Track] = []
         self._ended_gaps: list[GapRow] = []
 
@@ -113,6 +114,7 @@ class StreamWriter:
     def finish(self) -> None:
         """No more is written: the segment in hand is closed with the next sync."""
         with self._lock:
+            self._has_ended = True
             self._finish_current()
 
     def needs_sync(self) -> bool:
@@ -128,13 +130,17 @@ class StreamWriter:
     def sync(self, now_ns: int) -> SyncOutcome:
         """Makes durable what is written. A segment that fails is given up, and what it lost becomes a gap."""
         with self._lock:
+            if self._chain.pending is not None and now_ns - self._chain.covered_until_ns > self._segment_ns:
+                self._finish_current()  # a camera that is gone leaves no file open
             finished, self._finished = self._finished, []
             current = self._current
             # Read together: a fragment must not be called durable without the gap that it ended.
             reached = current.written if current else None
             outcome = SyncOutcome(gaps=self._ended_gaps)
             self._ended_gaps = []
-            lasting = self._chain.open_gap(now_ns)
+            # A story that has ended says why, even if its last frame reaches a moment past now.
+            until_ns = max(now_ns, self._chain.covered_until_ns + 1) if self._has_ended else now_ns
+            lasting = self._chain.open_gap(until_ns)
         for track in finished:
             self._settle(track, track.written, outcome, is_last=True)
         if current is not None and reached is not None and reached != current.durable:

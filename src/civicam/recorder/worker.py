@@ -1,7 +1,7 @@
 """One worker process: `python -m civicam.recorder.worker`, started by the supervisor and spoken to over its pipes.
 
 Plans and credentials come in on standard input, a line each; reports go out on standard output, a line a second. The
-word to finish ends it cleanly; an input that just ends means that the supervisor died, and the footage then says `crash`.
+word to finish ends it cleanly; an input that just ends means that the supervisor died, and the gap then says `crash`.
 """
 
 import asyncio
@@ -134,6 +134,7 @@ class Worker:
         stream = self._streams.pop(key, None)
         if stream is not None:
             await stream.finish(GapCause.SHUT_DOWN)
+            await self._archive.remove(stream.writer)
 
     def _resume(self, catalogue: Catalogue, plan: StreamPlan) -> CoverageChain:
         self._leftovers.finish(catalogue, plan.key)
@@ -176,24 +177,25 @@ class _Stream:
     """A stream that is being recorded, and what is to be told of it."""
 
     def __init__(self, key: StreamKey, source: CameraSource, recording: Recording, clock: Clock) -> None:
+        self.writer = recording.writer
         self._key = str(key)
         self._source = source
         self._recording = recording
         self._clock = clock
         self._started_ns = clock.wall_ns()
-        self._before_ns = recording.writer.gap_ns_at(self._started_ns)
+        self._before_ns = self.writer.gap_ns_at(self._started_ns)
         self._task = asyncio.create_task(source.run())
 
     async def finish(self, cause: GapCause) -> None:
-        """Says goodbye to the camera and makes all that came durable."""
+        """Says goodbye to the camera and hands over what came."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._recording.finish(cause)
+        self._recording.finish(cause)
 
     def report(self) -> StreamReport:
         """How it is going since this worker started it."""
         now_ns = self._clock.wall_ns()
-        counters, writer = self._source.counters, self._recording.writer
+        counters, writer = self._source.counters, self.writer
         gaps = {label: gap_ns - self._before_ns.get(label, 0) for label, gap_ns in writer.gap_ns_at(now_ns).items()}
         due_ns = now_ns - self._started_ns
         return StreamReport(
