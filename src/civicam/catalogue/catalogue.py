@@ -12,6 +12,7 @@ from civicam.catalogue.coverage import Completeness, Coverage, explain
 from civicam.catalogue.database import Database
 from civicam.catalogue.models import Camera, GapRow, Hold, Segment
 from civicam.catalogue.rollup import HOUR_NS, Hour, HourKey, by_hour, count_window, segment_spans, stored_hours
+from civicam.catalogue.salvage import CONFIGURATION, Row
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.core.spans import Span
@@ -155,6 +156,11 @@ class Catalogue:
         """Returns when within `window` the stream was meant to record, but for what retention has passed."""
         with self._reading(key) as (connection, stream_id):
             return cameras.due_spans(connection, stream_id, window)
+
+    def expired_before(self, key: StreamKey) -> int:
+        """Returns up to when retention has passed the stream: earlier footage may be there, and is not promised."""
+        rows = self._database.query("SELECT expired_before_ns FROM streams WHERE camera = ? AND name = ?", key)
+        return int(rows[0][0]) if rows else 0
 
     # Footage
 
@@ -334,6 +340,51 @@ class Catalogue:
         """Returns the latest start, None before the first."""
         rows = self._database.query("SELECT epoch, begin_ns, end_ns FROM runs ORDER BY epoch DESC LIMIT 1")
         return Run(*rows[0]) if rows else None
+
+    # Upkeep
+
+    def faults(self) -> list[str]:
+        """Returns what SQLite finds wrong with the file, empty if nothing is. Reads all of it."""
+        return self._database.faults()
+
+    def adopt(self, configuration: dict[str, list[Row]]) -> list[str]:
+        """Stores what `OldCatalogue.configuration` read into this new catalogue.
+
+        Returns:
+            What had to be left out, for people.
+        """
+        refused = []
+        with self._database.writing() as connection:
+            for table, rows in configuration.items():
+                columns = CONFIGURATION[table][1]
+                marks = ", ".join("?" * (columns.count(",") + 1))
+                for row in rows:
+                    try:
+                        connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
+                    except sqlite3.IntegrityError as error:
+                        refused.append(f"a row of {table} does not fit: {error}")
+        return refused
+
+    def recreate(self, key: StreamKey, due: Span) -> bool:
+        """Makes sure that a stream of which there is footage is known, and when it was due.
+
+        Returns:
+            The stream, or when it was due, was not known; a camera made so has no address and is due no longer.
+        """
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO cameras (id, title, purpose, added_ns) VALUES (?1, ?1, '', ?2)",
+                (key.camera, due[0]),
+            )
+            stream_id = cameras.add_stream(connection, key)
+            return bool(
+                connection.execute(
+                    "INSERT INTO due (stream_id, start_ns, end_ns)"
+                    " SELECT id, ?2, CASE WHEN url IS NULL THEN ?3 END FROM streams WHERE id = ?1"
+                    " AND NOT EXISTS (SELECT 1 FROM due WHERE stream_id = ?1)",
+                    (stream_id, *due),
+                ).rowcount
+            )
 
     @contextmanager
     def _reading(self, key: StreamKey) -> Iterator[tuple[sqlite3.Connection, int]]:

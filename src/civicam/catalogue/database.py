@@ -89,6 +89,15 @@ class Database:
         with self._explained():
             self._connection.close()
 
+    def faults(self) -> list[str]:
+        """Returns what SQLite finds wrong with the file (`PRAGMA quick_check`), empty if nothing is."""
+        try:
+            found = [str(row[0]) for row in self.query("PRAGMA quick_check(20)")]
+            found += [f"a row of {row[0]} has no parent" for row in self.query("PRAGMA foreign_key_check")[:20]]
+        except CatalogueError as error:
+            return [error.what]
+        return [text for text in found if text != "ok"]
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """Returns the rows that `sql` selects.
 
@@ -163,6 +172,11 @@ def _explain(error: sqlite3.Error) -> tuple[str, str]:
     if code == sqlite3.SQLITE_CONSTRAINT:
         return f"the catalogue refuses a row: {error}", "report this: it is a fault of civicam"
     return f"the catalogue cannot be used: {error}", f"check the file and its folder; if it is broken, {_REPAIR}"
+
+
+def is_newer(version: int) -> bool:
+    """Whether a file's `user_version` is one that this civicam does not know."""
+    return version > len(_migrations())
 
 
 def _migrations() -> list[list[str]]:

@@ -3,7 +3,9 @@
 A span is a half-open pair `(start_ns, end_ns)`, `start_ns < end_ns`, in wall-clock nanoseconds.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 Span = tuple[int, int]
 
@@ -27,13 +29,13 @@ def subtract(spans: Iterable[Span], holes: Iterable[Span]) -> list[Span]:
     for start, end in union(spans):
         while first < len(cuts) and cuts[first][1] <= start:
             first += 1
-        at = start
-        for hole_start, hole_end in cuts[first:]:
-            if hole_start >= end:
-                break
-            if at < hole_start:
-                left.append((at, hole_start))
-            at = max(at, hole_end)
+        at, number = start, first
+        # By number: a slice would copy all later holes for every span.
+        while number < len(cuts) and cuts[number][0] < end:
+            if at < cuts[number][0]:
+                left.append((at, cuts[number][0]))
+            at = max(at, cuts[number][1])
+            number += 1
         if at < end:
             left.append((at, end))
     return left
@@ -43,6 +45,12 @@ def intersect(spans: Iterable[Span], window: Span) -> list[Span]:
     """What of `spans` lies within `window`, sorted, without overlaps."""
     low, high = window
     return union((max(start, low), min(end, high)) for start, end in spans)
+
+
+def touching(spans: Sequence[Span], window: Span) -> Sequence[Span]:
+    """Those of `spans`, which must be sorted and without overlaps, that reach into `window`, whole."""
+    first = bisect_right(spans, window[0], key=itemgetter(1))
+    return spans[first : bisect_left(spans, window[1], key=itemgetter(0))]
 
 
 def total_ns(spans: Iterable[Span]) -> int:

@@ -1,0 +1,217 @@
+"""What goes when footage is old or room is short: oldest first, over all cameras, and never what is held.
+
+The order on disk: first the rows, in one transaction that leaves out what was held in the meantime; then, a segment at
+a time, the day's key if it is the day's last, and the file. So the catalogue never promises what is gone. A crash in
+between leaves files that the catalogue does not know (`extra-file` in a check); a repair takes them back in, and the
+next round deletes them again.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from civicam.catalogue.catalogue import Catalogue
+from civicam.catalogue.models import Segment
+from civicam.core.errors import VolumeError
+from civicam.core.ids import CameraId
+from civicam.footage.layout import SegmentName
+from civicam.footage.volume import Volume
+
+DAY_NS = 86_400_000_000_000
+_WARN_NS = DAY_NS
+_RATE_WINDOW_NS = 3_600_000_000_000
+_MIN_RATE_WINDOW_NS = 60_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    """How long footage is kept.
+
+    Attributes:
+        max_age_ns: how long after it ended footage is deleted, None for never.
+        camera_max_age_ns: the same for single cameras, None for never.
+        limit_bytes: how much footage each volume (by name) may hold; a volume that is not named has its disk.
+        batch: how many segments a round deletes at most, so that a round is short.
+    """
+
+    max_age_ns: int | None = None
+    camera_max_age_ns: Mapping[CameraId, int | None] = field(default_factory=dict)
+    limit_bytes: Mapping[str, int] = field(default_factory=dict)
+    batch: int = 500
+
+    def age_of(self, camera: CameraId) -> int | None:
+        """Returns how long a camera's footage is kept, None for ever."""
+        return self.camera_max_age_ns.get(camera, self.max_age_ns)
+
+
+@dataclass(slots=True)
+class RetentionRound:
+    """What a round did.
+
+    Attributes:
+        deleted: segments that are gone.
+        freed_bytes: their bytes.
+        alarms: what an engineer must look at, empty while all is well.
+        full_at_ns: by volume, when it will be full at the present rate if nothing is deleted; None for never.
+        is_behind: the batch was used up: go on soon.
+    """
+
+    deleted: list[Segment] = field(default_factory=list)
+    freed_bytes: int = 0
+    alarms: list[str] = field(default_factory=list)
+    full_at_ns: dict[str, int | None] = field(default_factory=dict)
+    is_behind: bool = False
+
+
+def excess_bytes(used_bytes: int, limit_bytes: int | None, free_bytes: int, reserve_bytes: int) -> int:
+    """Returns how many bytes must go from a volume.
+
+    Twice the reserve is kept free, since recorders stop writing at the reserve, and call the room low below twice it.
+    """
+    over_limit = used_bytes - limit_bytes if limit_bytes is not None else 0
+    return max(0, over_limit, 2 * reserve_bytes - free_bytes)
+
+
+def take_oldest(oldest: Iterable[Segment], needed_bytes: int) -> list[Segment]:
+    """Returns as many from the front of `oldest` as free `needed_bytes`, and not one more."""
+    taken = []
+    for segment in oldest:
+        if needed_bytes <= 0:
+            break
+        taken.append(segment)
+        needed_bytes -= segment.size_bytes
+    return taken
+
+
+class FillForecast:
+    """When a volume will be full, by how fast bytes were written to it over the last hour, whoever wrote them."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, int]] = deque()
+
+    def full_at_ns(self, now_ns: int, free_bytes: int, deleted_bytes: int, floor_bytes: int) -> int | None:
+        """Returns when `floor_bytes` will be all that is free, None if never or not known yet.
+
+        Args:
+            now_ns: wall time.
+            free_bytes: what is free now.
+            deleted_bytes: what was deleted, ever, which is why more is free than else.
+            floor_bytes: what counts as full.
+        """
+        self._seen.append((now_ns, free_bytes - deleted_bytes))
+        while len(self._seen) > 2 and self._seen[1][0] <= now_ns - _RATE_WINDOW_NS:
+            self._seen.popleft()
+        since_ns, free_then = self._seen[0]
+        written = free_then - (free_bytes - deleted_bytes)
+        if now_ns - since_ns < _MIN_RATE_WINDOW_NS or written <= 0:
+            return None
+        return now_ns + max(0, free_bytes - floor_bytes) * (now_ns - since_ns) // written
+
+
+class Retention:
+    """Deletes in rounds. Everything blocks: run it on a thread of its own, with a catalogue of its own.
+
+    Args:
+        catalogue: what there is.
+        volumes: where it is.
+        policy: what may stay.
+    """
+
+    def __init__(self, catalogue: Catalogue, volumes: Sequence[Volume], policy: RetentionPolicy) -> None:
+        self._catalogue = catalogue
+        self._volumes = {volume.name: volume for volume in volumes}
+        self._policy = policy
+        self._forecasts = {volume.name: FillForecast() for volume in volumes}
+        self._deleted_bytes = dict.fromkeys(self._volumes, 0)
+
+    def round(self, now_ns: int) -> RetentionRound:
+        """Deletes what is too old, then what there is no room for, at most a batch of either.
+
+        Raises:
+            CatalogueError: the catalogue cannot be used.
+        """
+        done = RetentionRound()
+        self._delete(self._too_old(now_ns), done)
+        done.is_behind = len(done.deleted) >= self._policy.batch
+        used = self._catalogue.totals().volume_bytes
+        for volume in self._volumes.values():
+            try:
+                self._make_room(volume, used.get(volume.name, 0), now_ns, done)
+            except VolumeError as error:
+                done.alarms.append(str(error))
+        return done
+
+    def _too_old(self, now_ns: int) -> list[Segment]:
+        """The batch's share of what is older than its camera's age, a stream at a time."""
+        found: list[Segment] = []
+        for key in self._catalogue.streams():
+            age_ns = self._policy.age_of(key.camera)
+            if age_ns is not None and len(found) < self._policy.batch:
+                left = self._policy.batch - len(found)
+                found += self._catalogue.oldest_of_stream(key, left, before_ns=now_ns - age_ns)
+        return sorted(found, key=lambda segment: (segment.end_wall_ns, segment.key))
+
+    def _make_room(self, volume: Volume, used_bytes: int, now_ns: int, done: RetentionRound) -> None:
+        free_bytes = volume.free_bytes()
+        limit_bytes = self._policy.limit_bytes.get(volume.name)
+        needed = excess_bytes(used_bytes, limit_bytes, free_bytes, volume.reserve_bytes)
+        oldest = self._catalogue.oldest_segments(self._policy.batch if needed else 1, volume=volume.name)
+        taken = take_oldest(oldest, needed)
+        freed = self._delete(taken, done)
+        done.is_behind |= bool(taken) and freed < needed
+        left = volume.free_bytes()
+        full_at_ns = self._forecasts[volume.name].full_at_ns(
+            now_ns, left, self._deleted_bytes[volume.name], 2 * volume.reserve_bytes
+        )
+        if limit_bytes is not None and full_at_ns is not None:
+            full_at_ns = self._limit_at(now_ns, full_at_ns, limit_bytes - used_bytes + freed, left, volume)
+        done.full_at_ns[volume.name] = full_at_ns
+        done.alarms += self._alarms(volume, needed, oldest, full_at_ns, now_ns)
+
+    @staticmethod
+    def _limit_at(now_ns: int, full_at_ns: int, to_limit: int, free_bytes: int, volume: Volume) -> int:
+        """When the limit is reached, at the rate by which the disk is full at `full_at_ns`."""
+        to_full = free_bytes - 2 * volume.reserve_bytes
+        if to_full <= 0 or to_limit >= to_full:
+            return full_at_ns
+        return now_ns + (full_at_ns - now_ns) * max(0, to_limit) // to_full
+
+    def _alarms(
+        self, volume: Volume, needed: int, oldest: list[Segment], full_at_ns: int | None, now_ns: int
+    ) -> list[str]:
+        soon = full_at_ns is not None and full_at_ns - now_ns < _WARN_NS
+        hours = (full_at_ns - now_ns) / 3.6e12 if full_at_ns is not None else 0.0
+        if not oldest:
+            if needed:
+                return [
+                    f"volume {volume.name} is full, and nothing on it may be deleted: what is left is held or being"
+                    " written (release a hold, or add a volume)"
+                ]
+            if soon:
+                return [f"volume {volume.name} is full in about {hours:.0f} hours, and nothing on it may be deleted"]
+            return []
+        age_ns = self._policy.age_of(oldest[0].key.camera)
+        kept_ns = now_ns - oldest[0].end_wall_ns
+        if age_ns is None or kept_ns >= age_ns or not (needed or soon):
+            return []
+        when = "is full" if needed else f"is full in about {hours:.0f} hours"
+        return [
+            f"volume {volume.name} {when}: its oldest footage goes after {kept_ns / DAY_NS:.1f} days, and"
+            f" {age_ns / DAY_NS:.1f} are asked for (add a volume, or keep fewer days)"
+        ]
+
+    def _delete(self, wanted: list[Segment], done: RetentionRound) -> int:
+        """Deletes rows, then keys and files; returns the bytes freed."""
+        on_volumes = [segment for segment in wanted if segment.volume in self._volumes]
+        freed = 0
+        for segment in self._catalogue.expire(on_volumes) if on_volumes else []:
+            name = SegmentName.make(segment.key, segment.start_wall_ns, segment.epoch)
+            try:
+                freed += self._volumes[segment.volume].delete(name)
+            except VolumeError as error:
+                done.alarms.append(str(error))
+                continue
+            self._deleted_bytes[segment.volume] += segment.size_bytes
+            done.deleted.append(segment)
+        done.freed_bytes += freed
+        return freed
