@@ -182,17 +182,18 @@ class Depacketiser:
         if 0 < kind < _STAP_A and head < 0x80:
             self._add(view, start, end)
         elif kind == _STAP_A and head < 0x80:
-            at = start + 1
-            while end - at > 2:
-                nal = at + 2
-                at = nal + (view[nal - 2] << 8 | view[nal - 1])
-                if at > end or at == nal or not 0 < view[nal] & 0x1F < _STAP_A:
-                    break
-                self._add(view, nal, at)
-            if at != end:
-                self._malformed("an aggregation packet's lengths do not add up")
+            self._add_aggregated(view, start + 1, end)
         else:
             self._malformed(f"a packet of NAL unit type {kind} is not understood")
+
+    def _add_aggregated(self, view: memoryview, at: int, end: int) -> None:
+        while at < end:
+            nal = at + 2
+            at = nal + (view[nal - 2] << 8 | view[nal - 1]) if nal < end else nal
+            if not nal < at <= end or not 0 < view[nal] & 0x1F < _STAP_A:
+                self._malformed("an aggregation packet's lengths do not add up")
+                return
+            self._add(view, nal, at)
 
     def _add(self, view: memoryview, start: int, end: int) -> None:
         self._open(view[start], view[start + 1] if end - start > 1 else 0)

@@ -100,7 +100,7 @@ def _header_lines(lines: list[str]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for line in lines:
         if line[:1] in (" ", "\t") and found and ":" not in line:
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}".strip())
             continue
         name, colon, value = line.partition(":")
         if colon and name.strip():
