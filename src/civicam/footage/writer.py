@@ -160,6 +160,9 @@ class SegmentWriter:
         Raises:
             VolumeError: it is not; see the class.
         """
+        if self._is_sync_failed or self._descriptor < 0:
+            # The kernel tells of a failed sync once, and calls the next one good.
+            raise VolumeError(self._refusal, where=str(self._path), fix="begin another segment")
         progress = self._tally.progress
         try:
             self._disk.sync(self._descriptor)
