@@ -22,7 +22,7 @@ _READ_BYTES = 512 * 1024
 _DOLLAR = 0x24
 _LEAST_RTP_BYTES = 12
 _GARBAGE_WINDOW_NS = 60_000_000_000
-_unpack_frame = struct.Struct("!BBH").unpack_from
+_unpack_frame = struct.Struct("!BBHB").unpack_from  # with the byte behind: RTP and RTCP both begin with version 2
 _MESSAGE_STARTS = (
     b"RTSP/",
     b"OPTIONS ",
@@ -164,9 +164,9 @@ class Connection(asyncio.BufferedProtocol):
         view, at, end = self._view, 0, len(self._rest) + nbytes
         on_rtp, rtp_channel = self._on_rtp, self._rtp_channel
         try:
-            while end - at > 3:
-                magic, channel, size = _unpack_frame(view, at)
-                if magic != _DOLLAR:
+            while end - at > 4:
+                magic, channel, size, version = _unpack_frame(view, at)
+                if magic != _DOLLAR or version & 0xC0 != 0x80:
                     if not (taken := self._between_packets(at, end, arrival_ns)):
                         break
                     at += taken
@@ -222,6 +222,8 @@ class Connection(asyncio.BufferedProtocol):
     def _between_packets(self, at: int, end: int, arrival_ns: int) -> int:
         """Deals with what does not start like a packet; returns the bytes it took, 0 to wait for more."""
         data = bytes(self._view[at:end])
+        if data[:1] == b"$" and data[2:4] == b"\0\0":
+            return 4  # an empty packet
         text = data.lstrip(b"\r\n")
         if not text:
             return len(data)

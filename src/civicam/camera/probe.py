@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from civicam.camera.counters import SourceCounters
 from civicam.camera.rtsp import RtspSession
 from civicam.camera.sample import H264Setup, Sample
-from civicam.camera.sdp import choose_h264
 from civicam.camera.sps import parse_sps
 from civicam.camera.track import VideoTrack
 from civicam.camera.url import CameraUrl, Credentials
@@ -105,8 +104,7 @@ async def probe(
     counters, look = SourceCounters(), _Look()
     try:
         await session.open()
-        description = await session.describe()
-        offer = choose_h264(description)
+        offer = await session.offer()
         track = VideoTrack(offer, look, counters, clock)
         await session.play(offer, track)
         await clock.sleep(watch_s)
@@ -126,7 +124,7 @@ async def probe(
         server=session.server,
         methods=session.methods,
         auth=session.scheme,
-        offers=tuple(media.label for media in description.medias),
+        offers=tuple(media.label for media in session.description.medias),
         codec=f"avc1.{look.parameters.sps[1:4].hex().upper()}",
         width=info.width,
         height=info.height,

@@ -84,6 +84,7 @@ class RtspSession:
         scheme: how the camera made us prove ourselves: `none`, `Basic`, `Digest MD5`.
         server: what the camera says it is.
         methods: what it says it can do.
+        description: all that it offers.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class RtspSession:
         self.scheme = "none"
         self.server = ""
         self.methods: tuple[str, ...] = ()
+        self.description = sdp.SessionDescription()
         self._url = url
         self._credentials = credentials
         self._clock = clock
@@ -138,16 +140,17 @@ class RtspSession:
             what = getattr(error, "strerror", None) or "the name is not one"
             raise self._unreachable(f"cannot connect: {printable(what)}") from None
 
-    async def describe(self) -> sdp.SessionDescription:
-        """Asks what the camera can do and what it offers.
+    async def offer(self) -> sdp.H264Offer:
+        """Asks what the camera can do and what it offers, and chooses.
 
         Raises:
             RtspError, UnauthorisedError: it refuses.
-            SdpError: its description cannot be read.
+            SdpError: its description cannot be read, or holds nothing that can be recorded.
             ConnectError: the connection ended.
         """
         with self._named():
-            return await self._describe()
+            self.description = await self._describe()
+            return sdp.choose_h264(self.description)
 
     async def _describe(self) -> sdp.SessionDescription:
         options = await self._request("OPTIONS", self._url.target, allowed=_ANSWERS_TO_OPTIONS)
@@ -169,7 +172,7 @@ class RtspSession:
         """Sets the stream up and starts it; packets go to `track` from then on.
 
         Raises:
-            RtspError, UnauthorisedError, SdpError, ConnectError: as for `describe`.
+            RtspError, UnauthorisedError, SdpError, ConnectError: as for `offer`.
         """
         with self._named():
             await self._play(offer, track)

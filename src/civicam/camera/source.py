@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from civicam.camera.counters import SourceCounters, SourceState
 from civicam.camera.rtsp import RtspSession
 from civicam.camera.sample import H264Setup, SampleSink
-from civicam.camera.sdp import choose_h264
 from civicam.camera.track import VideoTrack
 from civicam.camera.url import CameraUrl, Credentials
 from civicam.camera.watchdog import Watchdog
@@ -140,7 +139,7 @@ class CameraSource:
 
     async def _start(self, session: RtspSession) -> None:
         await session.open()
-        offer = choose_h264(await session.describe())
+        offer = await session.offer()
         track = VideoTrack(offer, self._sink, self.counters, self._clock, self._setup)
         self._playing_since_ns = self._clock.monotonic_ns()
         self._track = track
