@@ -44,13 +44,14 @@ def looped_stream(
     *,
     width: int = 192,
     height: int = 96,
-    fps: int = 15,
+    fps: int = 50,
     frames: int = 30,
     gop: int = 15,
     b_frames: int = 0,
     bit_rate: int = 300_000,
+    noisy: bool = False,
 ) -> LoopedStream:
-    """Encodes a loop of `frames` numbered frames, closed GOPs, with libx264."""
+    """Encodes a loop of `frames` numbered frames, closed GOPs, with libx264; noise makes them big."""
     codec = av.CodecContext.create("libx264", "w")
     assert isinstance(codec, av.VideoCodecContext)
     codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
@@ -63,8 +64,12 @@ def looped_stream(
         "x264-params": f"open-gop=0:scenecut=0:keyint={gop}:min-keyint={gop}:bframes={b_frames}:b-adapt=0:threads=1",
     }
     packets = []
+    rng = np.random.default_rng(1)
     for number in range(frames):
-        frame = av.VideoFrame.from_ndarray(numbered(number, width, height), format="rgb24")
+        picture = numbered(number, width, height)
+        if noisy:
+            picture[height // 2 :] = rng.integers(0, 255, (height - height // 2, width, 3), np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts = number
         packets += codec.encode(frame)
     packets += codec.encode(None)

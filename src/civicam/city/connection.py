@@ -103,6 +103,7 @@ class RtspConnection(asyncio.Protocol):
         self._waiting = 0
         self._heard_ns = street.clock.monotonic_ns()
         self._closed = False
+        self._lost = False
         self._methods: dict[str, Callable[[Request], None]] = {
             "OPTIONS": self._options,
             "DESCRIBE": self._describe,
@@ -123,6 +124,7 @@ class RtspConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
+        self._lost = True
         self._leave()
 
     def data_received(self, data: bytes) -> None:
@@ -141,6 +143,8 @@ class RtspConnection(asyncio.Protocol):
 
     def cut(self, reset: bool) -> None:
         """Ends the connection at once, without BYE."""
+        if self._lost:
+            return
         self._leave()
         if reset:
             # A zero linger time makes close() send RST (POSIX SO_LINGER).
@@ -156,7 +160,8 @@ class RtspConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Closes the socket, whatever there is left to write."""
-        self._transport.abort()
+        if not self._lost:
+            self._transport.abort()
 
     def _leave(self) -> None:
         if self._closed:

@@ -140,6 +140,11 @@ class SentLog:
             except OSError as error:
                 raise CityError(f"the log cannot be written: {error.strerror}", where=str(path)) from error
 
+    @property
+    def writes(self) -> bool:
+        """Whether there is a file to write totals to."""
+        return self._file is not None
+
     def frame(self, frame: SentFrame) -> None:
         """Takes one frame."""
         if self._file is None:

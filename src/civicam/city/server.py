@@ -139,7 +139,8 @@ class CityServer:
             _set_send_buffer(self._server, self._send_buffer_bytes)
         self._address = (host, listening.getsockname()[1])
         self._turning = asyncio.create_task(self._wheel.run(), name="city wheel")
-        self._wheel.call_at(now_ns + self._totals_every_ns, self._tell_totals)
+        if self._sent.writes:
+            self._wheel.call_at(now_ns + self._totals_every_ns, self._tell_totals)
         return self._address[1]
 
     async def serve(self) -> None:
