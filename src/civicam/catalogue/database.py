@@ -109,12 +109,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Several queries that see the same moment.
+        """Several queries that see the same moment; within a transaction, what that has done.
 
         Raises:
             CatalogueError: the database is broken.
         """
         with self._explained():
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             self._connection.execute("BEGIN")
             try:
                 yield self._connection

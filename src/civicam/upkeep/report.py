@@ -69,7 +69,7 @@ FIXES = {
     Fault.UNDECODABLE: "look at what the camera sends: this is what it sent",
     Fault.UNCLOSED: "start the recorder, or run `civicam check --repair`",
     Fault.NO_KEY: "restore day.key from a backup, and check that city.key is this city's",
-    Fault.ORPHAN_KEY: "bring the day's footage back, or remove the key; of a day that retention has passed, repair removes it",
+    Fault.ORPHAN_KEY: "bring the day's footage back; where retention has passed, repair removes the key",
     Fault.OVERLAP: "look for two recorders of one camera, or a clock that was set back",
     Fault.WRONG_GAP: "`civicam check --repair` tells the gaps anew from the fragments",
     Fault.FALSE_COVERAGE: "`civicam check --repair` calls that time damaged",
