@@ -1,0 +1,355 @@
+"""Where the parts are put together: a city's folder becomes a catalogue, volumes, keys, and a recorder that runs."""
+
+import asyncio
+import fcntl
+import json
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from civicam.camera.url import Credentials
+from civicam.catalogue.catalogue import Catalogue
+from civicam.catalogue.models import Camera
+from civicam.config import MIB, DataFolder, Settings, load_settings, render_default
+from civicam.core.citykey import CityKey, create_city_key, load_city_key
+from civicam.core.clock import Clock
+from civicam.core.errors import CivicamError, ConfigError, SealError, VolumeError
+from civicam.core.ids import CameraId, StreamKey
+from civicam.footage.keys import KeyRing
+from civicam.footage.volume import Volume
+from civicam.recorder.metrics import MetricsServer
+from civicam.recorder.plan import RecorderPlan, StreamPlan, VolumePlan, WorkerPlan
+from civicam.recorder.status import RateMeter, RecorderStatus, VolumeStatus
+from civicam.recorder.supervisor import Supervisor
+from civicam.upkeep.retention import DAY_NS, Retention, RetentionPolicy
+
+_STATUS_EVERY_S = 1.0
+_CAMERAS_EVERY_S = 3.0
+_RETENTION_EVERY_S = 30.0
+_RETENTION_BEHIND_S = 1.0
+
+_T = TypeVar("_T")
+OnUpdate = Callable[[RecorderStatus], None]
+"""Called once a second on the event loop with how the recorder is doing; must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """A city's folder, opened.
+
+    Attributes:
+        data: where it is.
+        settings: what is set.
+        key: wraps its secrets.
+    """
+
+    data: DataFolder
+    settings: Settings
+    key: CityKey
+
+    @classmethod
+    def open(cls, data: DataFolder, environment: Mapping[str, str] = os.environ) -> "City":
+        """Reads settings and key.
+
+        Raises:
+            ConfigError: there is no city, or its settings or key cannot be used.
+        """
+        return cls(data, load_settings(data, environment), load_city_key(data.city_key))
+
+    @classmethod
+    def create(cls, data: DataFolder, name: str, environment: Mapping[str, str] = os.environ) -> "City":
+        """Makes the folder with its settings, key, catalogue and volumes.
+
+        Raises:
+            ConfigError: there is a city already (it is left as it is), or the folder cannot be made.
+        """
+        there = [path for path in (data.settings, data.city_key, data.catalogue) if path.exists()]
+        if there:
+            raise ConfigError("there is a city already", where=str(there[0]), fix="choose another folder with --data")
+        try:
+            data.root.mkdir(mode=0o750, parents=True, exist_ok=True)
+            create_city_key(data.city_key)
+            data.settings.write_text(render_default(name), "utf-8")
+        except OSError as error:
+            raise ConfigError(f"the folder cannot be made: {error.strerror}", where=str(data.root)) from error
+        Catalogue.open(data.catalogue, create=True).close()
+        city = cls.open(data, environment)
+        for volume in city.volumes():
+            volume.prepare()
+        return city
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue, opened anew; close it."""
+        return Catalogue.open(self.data.catalogue)
+
+    def volumes(self) -> list[Volume]:
+        """The volumes of the settings."""
+        return [Volume(v.name, self.data.volume_root(v), v.reserve_bytes) for v in self.settings.volume]
+
+    def keyring(self) -> KeyRing:
+        """Finds day keys."""
+        return KeyRing(self.key)
+
+    def seal(self, camera: CameraId, credentials: Credentials | None) -> bytes | None:
+        """What the catalogue stores of a camera's name and password."""
+        if credentials is None:
+            return None
+        plain = json.dumps([credentials.user, credentials.password]).encode()
+        return self.key.wrap(plain, f"camera:{camera}")
+
+    def credentials(self, camera: Camera) -> Credentials | None:
+        """A camera's name and password.
+
+        Raises:
+            SealError: they do not open with this city's key.
+        """
+        if camera.credentials is None:
+            return None
+        user, password = json.loads(self.key.unwrap(camera.credentials, f"camera:{camera.id}"))
+        return Credentials(user, password)
+
+    def streams(self, catalogue: Catalogue) -> tuple[tuple[StreamPlan, ...], list[str]]:
+        """What is to be recorded, and alarms for cameras whose password does not open: the others go on."""
+        plans: list[StreamPlan] = []
+        alarms: list[str] = []
+        for camera in catalogue.cameras():
+            try:
+                login = self.credentials(camera) or Credentials("", "")
+            except SealError as error:
+                alarms.append(f"camera {camera.id} is not recorded: {error}")
+                continue
+            plans += [
+                StreamPlan(StreamKey(camera.id, name), url, camera.added_ns, login.user, login.password)
+                for name, url in camera.urls.items()
+            ]
+        return tuple(plans), alarms
+
+    def worker_plan(self) -> WorkerPlan:
+        """What holds for every stream."""
+        recorder = self.settings.recorder
+        return WorkerPlan(
+            catalogue=str(self.data.catalogue.absolute()),
+            city_key=str(self.data.city_key.absolute()),
+            volumes=tuple(VolumePlan(v.name, str(v.root.absolute()), v.reserve_bytes) for v in self.volumes()),
+            segment_s=recorder.segment_s,
+            sync_interval_s=recorder.sync_interval_s,
+            backlog_bytes=recorder.backlog_mb * MIB,
+            max_fragment_s=recorder.max_fragment_s,
+            max_fragment_bytes=recorder.max_fragment_mb * MIB,
+            stall_s=recorder.stall_s,
+            connect_at_once=recorder.connect_at_once,
+        )
+
+    def retention_policy(self) -> RetentionPolicy:
+        """What retention may delete."""
+        days = self.settings.retention.days
+        limits = {volume.name: volume.limit_bytes for volume in self.settings.volume if volume.limit_bytes}
+        return RetentionPolicy(max_age_ns=int(days * DAY_NS) if days else None, limit_bytes=limits)
+
+
+@contextmanager
+def recorder_lock(data: DataFolder) -> Iterator[Callable[[str], None]]:
+    """Holds the city against a second recorder; the caller may leave the metrics' address in it.
+
+    Raises:
+        ConfigError: another process holds it.
+    """
+    try:
+        file = data.lock.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the lock cannot be opened: {error.strerror}", where=str(data.lock)) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                "this city is being recorded or repaired already", where=str(data.root), fix="stop that first"
+            ) from None
+
+        def say(address: str) -> None:
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "address": address}))
+            file.flush()
+
+        say("")
+        try:
+            yield say
+        finally:
+            file.truncate(0)
+
+
+def running_at(data: DataFolder) -> str | None:
+    """Where the running recorder's metrics are: an address, empty if it has none, None if no recorder runs."""
+    try:
+        with data.lock.open("r", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return str(json.loads(file.read() or "{}").get("address", ""))
+    except (FileNotFoundError, ValueError):
+        pass
+    return None
+
+
+async def run_recorder(
+    city: City, stop: asyncio.Event, *, clock: Clock, rng: random.Random, on_update: OnUpdate | None = None
+) -> RecorderStatus:
+    """Records every camera of `city` until `stop` is set, and returns how it ended.
+
+    Cameras that are added or removed meanwhile are taken up within seconds. Trouble with retention, metrics, a volume
+    or one camera is an alarm and never ends the recording of the others.
+
+    Raises:
+        CivicamError: it cannot start: the city is recorded already, or its catalogue or volumes cannot be used.
+    """
+    with ExitStack() as resources:
+        say = resources.enter_context(recorder_lock(city.data))
+        for volume in city.volumes():
+            volume.prepare()
+        recorder = _Recorder(city, clock, rng, on_update, resources)
+        server = recorder.serve_metrics()
+        if server is not None:
+            resources.callback(server.close)
+            say(server.address)
+        return await recorder.run(stop)
+
+
+class _Recorder:
+    """One run of the recorder."""
+
+    def __init__(
+        self, city: City, clock: Clock, rng: random.Random, on_update: OnUpdate | None, resources: ExitStack
+    ) -> None:
+        self._city = city
+        self._clock = clock
+        self._on_update = on_update
+        self._epoch = clock.wall_ns()
+        self._status = RecorderStatus(self._epoch, self._epoch)
+        self._rates = RateMeter()
+        self._alarms: dict[str, list[str]] = {}
+        # Each has its own thread and catalogue: neither a slow disk nor a long round of deleting stops the other.
+        # Threads are entered last, so that they have ended when the catalogues close.
+        self._volumes = city.volumes()
+        self._catalogue = resources.enter_context(city.catalogue())
+        deleting_catalogue = resources.enter_context(city.catalogue())
+        self._retention = Retention(deleting_catalogue, city.volumes(), city.retention_policy())
+        self._watching = resources.enter_context(ThreadPoolExecutor(1, "status"))
+        self._deleting = resources.enter_context(ThreadPoolExecutor(1, "retention"))
+        self._plans, self._alarms["cameras"] = city.streams(self._catalogue)
+        plan = RecorderPlan(city.worker_plan(), self._plans, city.settings.recorder.workers)
+        self._supervisor = Supervisor(plan, clock=clock, rng=rng)
+
+    def serve_metrics(self) -> MetricsServer | None:
+        metrics = self._city.settings.metrics
+        if not metrics.port:
+            return None
+        try:
+            return MetricsServer(lambda: self._status, metrics.host, metrics.port)
+        except ConfigError as error:
+            self._alarms["metrics"] = [str(error)]
+            return None
+
+    async def run(self, stop: asyncio.Event) -> RecorderStatus:
+        await self._on(self._watching, lambda: self._catalogue.begin_run(self._epoch, self._clock.wall_ns()))
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(self._keep_telling()),
+                tasks.create_task(self._keep_cameras()),
+                tasks.create_task(self._keep_room()),
+            ]
+            await self._supervisor.run(stop)
+            for task in background:
+                task.cancel()
+        await self._on(self._watching, lambda: self._catalogue.end_run(self._epoch, self._clock.wall_ns()))
+        await self._tell()
+        return self._status
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await self._tell()
+            await self._clock.sleep(_STATUS_EVERY_S)
+
+    async def _tell(self) -> None:
+        volumes = await self._on(self._watching, self._measure)
+        reports = self._supervisor.reports()
+        self._status = RecorderStatus(
+            self._clock.wall_ns(),
+            self._epoch,
+            reports,
+            self._supervisor.restarts(),
+            self._rates.update(reports),
+            volumes,
+            [alarm for alarms in self._alarms.values() for alarm in alarms],
+        )
+        if self._on_update is not None:
+            self._on_update(self._status)
+
+    def _measure(self) -> list[VolumeStatus]:
+        with self._alarmed("catalogue"):
+            return measure(self._city, self._volumes, self._catalogue)
+        return self._status.volumes
+
+    async def _keep_cameras(self) -> None:
+        while True:
+            await self._clock.sleep(_CAMERAS_EVERY_S)
+            with self._alarmed("camera list"):
+                plans, alarms = await self._on(self._watching, lambda: self._city.streams(self._catalogue))
+                self._alarms["cameras"] = alarms
+                if plans != self._plans:
+                    self._plans = plans
+                    self._supervisor.apply(plans)
+
+    async def _keep_room(self) -> None:
+        while True:
+            pause_s = _RETENTION_EVERY_S
+            with self._alarmed("retention failed"):
+                done = await self._on(self._deleting, lambda: self._retention.round(self._clock.wall_ns()))
+                self._alarms["room"] = done.alarms
+                pause_s = _RETENTION_BEHIND_S if done.is_behind else pause_s
+            await self._clock.sleep(pause_s)
+
+    @contextmanager
+    def _alarmed(self, what: str) -> Iterator[None]:
+        """Turns an error into an alarm that lasts until it goes well again."""
+        try:
+            yield
+        except CivicamError as error:
+            self._alarms[what] = [f"{what}: {error}"]
+        else:
+            self._alarms.pop(what, None)
+
+    async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+def measure(city: City, volumes: list[Volume], catalogue: Catalogue) -> list[VolumeStatus]:
+    """How each volume is.
+
+    Raises:
+        CatalogueError: the catalogue cannot be used.
+    """
+    used = catalogue.totals().volume_bytes
+    limits = {volume.name: volume.limit_bytes for volume in city.settings.volume}
+    found = []
+    for volume in volumes:
+        try:
+            room = volume.room()
+            level, free_bytes, total_bytes = str(room.level), room.free_bytes, room.total_bytes
+        except VolumeError:
+            level, free_bytes, total_bytes = "gone", 0, 0
+        found.append(
+            VolumeStatus(
+                volume.name,
+                str(volume.root),
+                level,
+                free_bytes,
+                total_bytes,
+                used.get(volume.name, 0),
+                limits[volume.name],
+            )
+        )
+    return found
