@@ -6,6 +6,7 @@ are parsed where they lie, and only a packet that a read cut in two is copied, t
 
 import asyncio
 import re
+import socket
 import struct
 import threading
 from collections.abc import Callable
@@ -36,6 +37,9 @@ _TAIL_BYTES = 8  # of what is skipped, so much may be the front of something
 
 PacketHandler = Callable[[memoryview, int, int, int], None]
 """Called with a buffer, where a packet starts and ends in it, and when it came on the monotonic clock."""
+
+_READS_PER_S = 3
+_MOST_WAITING_BYTES = 128 << 10
 
 
 class Packets(Protocol):
@@ -102,6 +106,9 @@ class Connection(asyncio.BufferedProtocol):
         self._on_message = on_message
         self._transport: asyncio.Transport | None = None
         self._view = _buffer.view
+        self._taken_bytes = 0
+        self._rate_bytes = 0
+        self._waiting_bytes = 1
         self._rest = b""  # what the last read cut off
         self._packets: Packets | None = None
         self._on_rtp: PacketHandler | None = None
@@ -126,8 +133,32 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    def tick(self) -> None:
+        """Called about once a second while packets come: from now on they are read some at a time.
+
+        Most of what a small read costs is waking up for it. So the kernel is asked to wait until a good part of a
+        second's bytes are there (SO_RCVLOWAT, socket(7)). A stream that pauses is read at once, whatever is there.
+        """
+        taken, self._taken_bytes = self._taken_bytes, 0
+        if not taken:
+            self._wake_for(1)
+            return
+        # Smoothed over some seconds, for a second with a key frame in it is several times one without.
+        self._rate_bytes += (taken - self._rate_bytes) // 4 if self._rate_bytes else taken
+        wanted, waiting = min(self._rate_bytes // _READS_PER_S, _MOST_WAITING_BYTES), self._waiting_bytes
+        if not waiting * 2 // 3 < wanted < waiting * 3 // 2:
+            self._wake_for(max(wanted, 1))
+
+    def _wake_for(self, waiting_bytes: int) -> None:
+        if waiting_bytes != self._waiting_bytes and self._transport is not None:
+            self._waiting_bytes = waiting_bytes
+            connected = self._transport.get_extra_info("socket")
+            if connected is not None and not self._transport.is_closing():
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting_bytes)
+
     def end(self, error: CameraError) -> None:
         """Takes no more packets, because of `error`; messages can still be exchanged."""
+        self._wake_for(1)
         self._packets = self._on_rtp = None
         if not self.ended.done():
             self.error = error
@@ -161,6 +192,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """See `asyncio.BufferedProtocol`."""
         arrival_ns = self._monotonic_ns()
+        self._taken_bytes += nbytes
         view, at, end = self._view, 0, len(self._rest) + nbytes
         on_rtp, rtp_channel = self._on_rtp, self._rtp_channel
         try:

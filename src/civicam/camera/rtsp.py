@@ -209,6 +209,7 @@ class RtspSession:
         """Called about once a second while playing: keeps the session alive and reports reception."""
         if self._track is None or self._connection is None or not self._next_report_ns:
             return
+        self._connection.tick()
         if now_ns >= self._next_report_ns:
             self._next_report_ns = now_ns + REPORT_EVERY_NS
             self._transport.send_report(self._connection, self._track.receiver_report(self._ssrc, now_ns))

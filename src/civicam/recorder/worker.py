@@ -5,6 +5,7 @@ word to finish ends it cleanly; an input that just ends means that the superviso
 """
 
 import asyncio
+import gc
 import os
 import random
 import resource
@@ -226,6 +227,8 @@ async def _main() -> None:
     commands = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     number, plan = decode_hello((await commands.readline()).decode())
+    gc.freeze()  # modules live as long as the process; what streams leave behind is freed by counting references
+    gc.set_threshold(50_000, 20, 20)
     worker = Worker(number, plan, clock=SystemClock(), rng=random.Random())
     await worker.run(commands)
 
