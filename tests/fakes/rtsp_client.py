@@ -1,6 +1,7 @@
 """A bare RTSP client that sees everything a camera sends, and hides nothing."""
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable
@@ -142,10 +143,8 @@ class RtspClient:
 
     async def close(self) -> None:
         self.writer.close()
-        try:
+        with contextlib.suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
 
     async def _block(self) -> Rtp | Rtcp:
         head = await self.reader.readexactly(3)
@@ -174,13 +173,13 @@ def nals_of(packets: list[Rtp]) -> list[bytes]:
 
 
 def digest_answer(
-    hashed: Callable[[str], str], challenge: str, method: str, url: str, login: tuple[str, str], count: int = 1
+    hashed: Callable[[str], str], challenge: str, method: str, url: str, *, login: tuple[str, str]
 ) -> str:
     """Returns an Authorization header for a Digest challenge with qop=auth (RFC 7616)."""
     given = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
     username, password = login
     secret = hashed(f"{username}:{given['realm']}:{password}")
-    nc = f"{count:08x}"
+    nc = "00000001"
     response = hashed(f"{secret}:{given['nonce']}:{nc}:c0ffee:auth:{hashed(f'{method}:{url}')}")
     return (
         f'Digest username="{username}", realm="{given["realm"]}", nonce="{given["nonce"]}", uri="{url}", '
