@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -258,6 +259,31 @@ def test_what_a_crash_left_open_is_a_problem_and_what_is_being_written_is_none(t
     assert report.count() == {Fault.UNEXPLAINED: 1}
     assert report.streams[0].unexplained_ns == 59 * S - GRACE_NS
     writer.abandon()
+
+
+def test_a_check_beside_a_recorder_finds_nothing(tmp_path: Path) -> None:
+    made = Recorded.make(tmp_path, KEYS[:1])
+    late = START_NS + 3600 * S
+    open_all_the_time = made._segment(made.volume, KEYS[0], late + 600 * S, minute()[0])
+
+    def record() -> None:
+        with Catalogue.open(made.path) as catalogue:
+            for number in range(8):
+                made.record(catalogue, KEYS[0], late + number * 62 * S)
+
+    recorder = threading.Thread(target=record)
+    recorder.start()
+    found, rounds = [], 0
+    with Catalogue.open(made.path) as catalogue:
+        while recorder.is_alive():
+            rounds += 1
+            report = check(catalogue, [made.volume], made.keyring, deep=False, now_ns=START_NS)
+            assert report.is_live
+            found += report.problems
+    recorder.join()
+    open_all_the_time.abandon()
+    assert rounds > 1
+    assert [str(problem) for problem in found] == []
 
 
 def test_a_copy_on_another_volume_is_a_problem(tmp_path: Path) -> None:

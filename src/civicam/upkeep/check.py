@@ -14,6 +14,7 @@ from civicam.core.ids import CameraId, GapCause, StreamKey
 from civicam.core.spans import Span, intersect, subtract, total_ns, touching, union
 from civicam.footage.keys import KeyRing
 from civicam.footage.layout import SegmentName
+from civicam.footage.recovery import unclosed
 from civicam.footage.verify import ProblemKind
 from civicam.footage.volume import Volume
 from civicam.upkeep.examine import Finding, examine_all
@@ -174,7 +175,7 @@ class _Check:
             for finding in each:
                 self._extra(finding)
         for file in opened.values():
-            if file.is_left:
+            if self._is_left(file):
                 self._report.add(Fault.UNCLOSED, file.path, "it was never closed, and the catalogue does not know it")
         self._overlaps(rows)
         self._sum_up(key, len(rows), false)
@@ -183,7 +184,8 @@ class _Check:
         """Every gap that a fragment tells of stands in the catalogue, unless retention has passed it."""
         due = self._catalogue.due(key, ALL_TIME)
         for finding in findings:
-            for told in finding.verdict.segment.gaps if finding.verdict.segment else ():
+            segment = finding.verdict.segment
+            for told in segment.gaps if segment and not self._is_just_closed(finding) else ():
                 window = (told.start_wall_ns, told.end_wall_ns)
                 for span in subtract(intersect(due, window), touching(gaps, window)):
                     if span[1] - span[0] > TOLERANCE_NS:
@@ -240,10 +242,14 @@ class _Check:
         return any(gap.cause is GapCause.DAMAGED for gap in self._catalogue.gaps(key, span))
 
     def _compare_open(self, row: Segment, file: OpenFile) -> None:
-        if file.is_left:
+        if self._is_left(file):
             self._report.add(Fault.UNCLOSED, file.path, "nobody writes it")
         elif row.digest is None and file.path.exists() and file.path.stat().st_size < row.size_bytes:
             self._report.add(Fault.WRONG_SIZE, file.path, f"it is shorter than the {row.size_bytes} bytes told")
+
+    def _is_left(self, file: OpenFile) -> bool:
+        """Nobody writes it. A file that is just being made is not claimed yet, so it is looked at once more."""
+        return file.is_left and (not self._report.is_live or file.name in unclosed(file.volume))
 
     def _missing(self, row: Segment, name: SegmentName, gaps: Sequence[Span]) -> list[Span]:
         if self._report.is_live and not self._is_still_missing(row, name):
@@ -265,7 +271,14 @@ class _Check:
     def _extra(self, finding: Finding) -> None:
         if self._report.is_live and (self._row_of(finding.file.name) or not finding.file.path.exists()):
             return
+        if self._is_just_closed(finding):
+            return
         self._report.add(Fault.EXTRA_FILE, finding.file.path, "the catalogue does not know it")
+
+    def _is_just_closed(self, finding: Finding) -> bool:
+        """Its row may be on the way: the catalogue is told once all of a worker's files are synced."""
+        segment = finding.verdict.segment
+        return self._report.is_live and segment is not None and segment.end_wall_ns > self._report.wall_ns - GRACE_NS
 
     def _row_of(self, name: SegmentName) -> Segment | None:
         window = (name.start_wall_ns, name.start_wall_ns + 1)

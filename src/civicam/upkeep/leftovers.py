@@ -47,8 +47,7 @@ class Leftovers:
                 continue
             row = segment_row(closed, volume.name)
             told = catalogue.gaps(key, (0, MAX_TIME_NS)) if closed.gaps else []
-            spans = [(gap.start_wall_ns, gap.end_wall_ns) for gap in told]
-            catalogue.record([row], gap_rows(closed, spans))
+            catalogue.record([row], gap_rows(closed, told))
         return faults
 
     def _found(self, catalogue: Catalogue, key: StreamKey) -> list[tuple[Volume, SegmentName]]:
