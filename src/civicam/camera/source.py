@@ -161,7 +161,7 @@ class CameraSource:
             return
         track.count()
         last_ns = self.counters.last_sample_ns
-        if last_ns > self._playing_since_ns:
+        if last_ns >= self._playing_since_ns:
             self.counters.last_error = ""
         if now_ns - max(last_ns, self._playing_since_ns) > self._settings.stall_s * 1e9:
             session.end(StallError(f"no picture for {self._settings.stall_s:g} s", fix="look at the camera's load"))
