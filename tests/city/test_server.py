@@ -5,15 +5,17 @@ import contextlib
 import json
 import random
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
+import uvloop
 
 from civicam.city.auth import AuthScheme
+from civicam.city.faults import Drop
 from civicam.city.loop import LoopedStream
 from civicam.city.packets import digest
 from civicam.city.sent import FrameFate, SentLog
@@ -135,6 +137,28 @@ def test_what_arrives_is_what_was_logged_byte_for_byte() -> None:
     asyncio.run(main())
 
 
+def test_it_serves_drops_and_closes_on_uvloop_too() -> None:
+    stream = looped_stream(b_frames=2)
+
+    async def main() -> None:
+        async with serving(city(CityCamera(CAM, stream))) as server:
+            assert_counts_on(await asyncio.to_thread(watch, server.url(CAM), 20), stream)
+            client = await RtspClient.open(server.url(CAM))
+            await client.play()
+            await client.frames(3)
+            server.inject(CAM, Drop(reset=True))
+            with pytest.raises(ConnectionResetError):
+                await client.at_end()
+            stays = await RtspClient.open(server.url(CAM))
+            await stays.play()
+            await stays.frames(3)
+        # Closing says BYE.
+        assert (await stays.at_end())[-7] == 203
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
 def test_totals_add_up_with_what_was_received() -> None:
     async def main() -> None:
         async with serving(city(CityCamera(CAM, looped_stream()))) as server:
@@ -210,7 +234,7 @@ def test_a_sender_report_ties_rtp_time_to_the_cameras_clock() -> None:
 
 
 @pytest.mark.parametrize(("auth", "hashed"), [(AuthScheme.DIGEST_MD5, md5_hex), (AuthScheme.DIGEST_SHA256, sha256_hex)])
-def test_digest_takes_a_right_answer_once(auth: AuthScheme, hashed: type[str]) -> None:
+def test_digest_takes_a_right_answer_once(auth: AuthScheme, hashed: Callable[[str], str]) -> None:
     async def main() -> None:
         async with serving(city(CityCamera(CAM, looped_stream(), password=PASSWORD, auth=auth))) as server:
             client = await RtspClient.open(server.url(CAM))

@@ -5,7 +5,6 @@ packets once and shared; one wheel calls what is due; a frame is one copy, a few
 """
 
 import asyncio
-import contextlib
 import fnmatch
 import random
 import socket
@@ -151,7 +150,7 @@ class CityServer:
             self._turning.result()
 
     async def close(self) -> None:
-        """Says BYE to everyone, closes the port and tells the last totals."""
+        """Says BYE to everyone, closes the port and tells the last totals; raises what broke the city, if it broke."""
         if self._server is not None:
             self._server.close()
         connections = list(self._open)
@@ -159,8 +158,7 @@ class CityServer:
             connection.close()
         if self._turning is not None:
             self._turning.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._turning
+            await asyncio.wait([self._turning])
         await asyncio.sleep(0)
         for connection in connections:
             connection.abort()
@@ -168,6 +166,8 @@ class CityServer:
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None
+        if self._turning is not None and not self._turning.cancelled():
+            self._turning.result()
 
     @property
     def urls(self) -> dict[CameraId, str]:
