@@ -133,6 +133,10 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    def read_at_once(self) -> None:
+        """From now on whatever comes is read when it comes."""
+        self._wake_for(1)
+
     def tick(self) -> None:
         """Called about once a second while packets come: from now on they are read some at a time.
 
@@ -141,7 +145,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         taken, self._taken_bytes = self._taken_bytes, 0
         if not taken:
-            self._wake_for(1)
+            self.read_at_once()
             return
         # Smoothed over some seconds, for a second with a key frame in it is several times one without.
         self._rate_bytes += (taken - self._rate_bytes) // 4 if self._rate_bytes else taken
@@ -158,7 +162,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def end(self, error: CameraError) -> None:
         """Takes no more packets, because of `error`; messages can still be exchanged."""
-        self._wake_for(1)
+        self.read_at_once()
         self._packets = self._on_rtp = None
         if not self.ended.done():
             self.error = error

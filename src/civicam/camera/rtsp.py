@@ -218,11 +218,14 @@ class RtspSession:
             self._keep_alive_cseq = self._send(self._keep_alive_method, self._aggregate)
 
     async def close(self, timeout_s: float = 1.0) -> None:
-        """Says goodbye as far as the camera listens, and ends the connection."""
+        """Says goodbye as far as the camera listens, and ends the connection.
+
+        What the camera sent before its answer is still taken, unless `end` came first.
+        """
         connection = self._connection
         if connection is None:
             return
-        connection.end(ConnectError("closed"))
+        connection.read_at_once()
         try:
             if self._session_id and not connection.gone.done():
                 await self._answer(self._send("TEARDOWN", self._aggregate), connection.gone, timeout_s)

@@ -133,8 +133,8 @@ class CameraSource:
         except CameraError as error:
             return error
         finally:
-            self._settle()
             await session.close(self._settings.goodbye_s)
+            self._settle()
         raise AssertionError("a session ended without an error")
 
     async def _start(self, session: RtspSession) -> None:

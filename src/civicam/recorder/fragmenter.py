@@ -1,13 +1,12 @@
 """Samples in, fragments out: one fragment a GOP, cut short where something is missing or a GOP never ends."""
 
-import itertools
 from dataclasses import dataclass
 from typing import Protocol
 
 from civicam.camera.sample import H264Setup, Sample
 from civicam.core.ids import GapCause
 from civicam.footage.fragment import Fragment, FragmentHeader
-from civicam.recorder.fmp4 import TIMESCALE, FragmentSample, fragment
+from civicam.recorder.fmp4 import TIMESCALE, FragmentSample, fragment, fragment_sample
 
 _NS_PER_TICK = 1_000_000_000 / TIMESCALE
 _DEFAULT_FRAME_90K = TIMESCALE // 25
@@ -69,16 +68,18 @@ class Fragmenter:
 
     def sample(self, sample: Sample) -> None:
         """See `SampleSink`."""
-        if self._samples and sample.wall_ns - self._samples[-1].wall_ns > _SILENCE_NS:
-            self._flush(None)
-            self._is_unbroken = False
-            self._sink.missing(GapCause.CAMERA_SILENT, "connected, and no frames came")
+        samples = self._samples
+        if samples:
+            if sample.wall_ns - samples[-1].wall_ns > _SILENCE_NS:
+                self._flush(None)
+                self._is_unbroken = False
+                self._sink.missing(GapCause.CAMERA_SILENT, "connected, and no frames came")
+            elif sample.is_key or self._is_over(sample):
+                self._flush(sample)
+            samples = self._samples
         if sample.is_key:
-            self._flush(sample)
             self._is_damaged = False
-        elif self._samples and self._is_over(sample):
-            self._flush(sample)
-        self._samples.append(sample)
+        samples.append(sample)
         self._size_bytes += len(sample.data)
 
     def broken(self, cause: GapCause, detail: str) -> None:
@@ -125,19 +126,18 @@ class Fragmenter:
         self._sink.fragment(Fragment(header, payload), self._setup)
 
     def _rows(self, samples: list[Sample], following: Sample | None) -> tuple[list[FragmentSample], int, int]:
-        decoding = sorted(sample.pts_90k for sample in samples)
+        """The samples' rows, when the first one is decoded, and how long they last in all."""
+        decoding = sorted([sample.pts_90k for sample in samples])
         if len(decoding) > 1:
             self._frame_90k = max(decoding[-1] - decoding[-2], 1)
-        last_90k = self._frame_90k
+        end_90k = decoding[-1] + self._frame_90k
         if following is not None and following.pts_90k > decoding[-1]:
-            last_90k = following.pts_90k - decoding[-1]
-        durations = [later - earlier for earlier, later in itertools.pairwise(decoding)]
-        durations.append(last_90k)
+            end_90k = following.pts_90k
         rows = [
-            FragmentSample(len(sample.data), duration, sample.pts_90k - at, sample.is_key)
-            for sample, at, duration in zip(samples, decoding, durations, strict=True)
+            fragment_sample(until - at, len(sample.data), sample.is_key, sample.pts_90k - at)
+            for sample, at, until in zip(samples, decoding, [*decoding[1:], end_90k], strict=True)
         ]
-        return rows, decoding[0], decoding[-1] - decoding[0] + last_90k
+        return rows, decoding[0], end_90k - decoding[0]
 
     def _start(self, samples: list[Sample]) -> int:
         own = samples[0].wall_ns if samples[0].is_key else min(sample.wall_ns for sample in samples)
