@@ -41,7 +41,7 @@ class Shell:
         colours: a row of RGB for each face.
         normals: a unit vector for each face.
         parents: for each face the face it is painted on; itself for a bare one. Children follow their parents.
-        lights: for each face 0 for paint, 1 for a head lamp, 2 for a tail lamp.
+        lights: for each face 0 for paint, 1 for a head lamp, 2 for a tail lamp, 3 for a lit sign.
         outline: a few corners whose shadows' hull is the vehicle's shadow.
     """
 
@@ -306,7 +306,7 @@ def _bus(rng: random.Random) -> Shell:
             build.face(_disc(x, y, 0.48, 0.24), (140, 142, 144), flank)
     strips = _strips(build, outline, half, half, paint)
     build.face(_upright(0, front + 0.03, 1.85, 1.12, 0.66, front=True), _GLASS, strips[1])
-    build.face(_upright(0, front - 0.12, 2.7, 0.9, 0.13, front=True), (202, 158, 52), strips[1], light=1)
+    build.face(_upright(0, front - 0.12, 2.7, 0.9, 0.13, front=True), (202, 158, 52), strips[1], light=3)
     build.face(_upright(0, -front, 2.1, 1.0, 0.45, front=False), _GLASS, strips[-1])
     roof = strips[3]
     build.face(

@@ -94,7 +94,7 @@ class Renderer:
     def frame(self, number: int) -> Frame:
         """Returns frame `number`, 0 to `frames` - 1; frames may be asked for in any order."""
         states = self._states[number]
-        light = self.conditions.light_at(number / self.frames)
+        light = round(self.conditions.light_at(number / self.frames), 2)  # in steps, so that what stands is kept
         canvas = self._background(light).copy()
         ids = np.zeros(canvas.shape[:2], np.uint16)
         layers = [(sprite, state.id) for state in states if (sprite := self._sprite(state, light)) is not None]
@@ -129,7 +129,7 @@ class Renderer:
 
     def _sprite(self, state: State, light: float) -> Sprite | None:
         """Draws an object, unless it looks as it did last time."""
-        pose = (state.x_m, state.y_m, state.heading_deg, state.travelled_m, round(light, 2))
+        pose = (state.x_m, state.y_m, state.heading_deg, state.travelled_m, state.speed_m_s, light)
         kept = self._kept.get(state.id)
         if kept is not None and kept[0] == pose:
             return kept[1]

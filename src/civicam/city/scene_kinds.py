@@ -175,10 +175,10 @@ def _street_traffic(scene: Scene, low: float, high: float) -> None:
         for x in (-9.6, 9.0):
             points = ((x, 2.0), (x, 100.0)) if way > 0 else ((x, 100.0), (x, 2.0))
             pause = Stop(22.0 if way > 0 else 70.0, dwell_s=9, chance=0.3)
-            lanes.append(Lane(points, _PEOPLE, 3, 1.3, 1.5, (pause,), queues=False))
+            lanes.append(Lane(points, _PEOPLE, 2, 1.3, 1.5, (pause,), queues=False))
         side = 9.0 * way
         crossing = ((-side, 3.0), (-side, 26.0), (side, 26.0), (side, 80.0))
-        lanes.append(Lane(crossing, _PEOPLE, 4, 1.4, 1.2, (Stop(23.0 + 9.0 - 6.4, "walk"),), queues=False))
+        lanes.append(Lane(crossing, _PEOPLE, 3, 1.4, 1.2, (Stop(23.0 + 9.0 - 6.4, "walk"),), queues=False))
 
 
 def _square(rng: random.Random) -> Scene:

@@ -12,6 +12,7 @@ from civicam.city.pinhole import Floats, Pinhole
 from civicam.city.traffic import Kind, State
 
 _VEHICLES = (Kind.CAR, Kind.BUS)
+Rod = tuple[float, float, float, float]
 _THIN_PX = 0.8  # a limb thinner than this shows no shading
 _HEADLIGHT, _TAILLIGHT = np.array((255.0, 246.0, 222.0)), np.array((225.0, 38.0, 28.0))
 
@@ -123,7 +124,7 @@ class SpriteMaker:
 
     def _shaded(self, shell: Shell, normals: Floats, light: Light) -> list[tuple[int, int, int]]:
         direct = np.clip(normals @ self._sun, 0, 1) * light.sun
-        sky = 0.62 + 0.24 * normals[:, 2] + 0.10 * (1 - light.sun)
+        sky = 0.56 + 0.22 * normals[:, 2] + 0.10 * (1 - light.sun)
         level = (sky + 0.62 * direct)[:, None] * np.array(light.level)
         colours = np.clip(shell.colours * level, 0, 255)
         # Glass mirrors the sky, the more the flatter it lies.
@@ -133,6 +134,7 @@ class SpriteMaker:
             kinds = np.array(shell.lights)
             colours[kinds == 1] = _HEADLIGHT
             colours[kinds == 2] = _TAILLIGHT
+            colours[kinds == 3] = shell.colours[kinds == 3]
         return _rows(colours)
 
     def _figure(self, state: State, light: Light, depth: float) -> Sprite | None:
@@ -148,17 +150,18 @@ class SpriteMaker:
         shadow = self._limb_shadow(ends, [limb.radius_m for limb in parts], light)
         if canvas is None:
             return Sprite(depth, None, shadow)
-        depths = seen[0::2, 2] + seen[1::2, 2]
         side = -1.0 if self._sun @ self._lens.axes[0] < 0 else 1.0
         own = np.array([limb.colour for limb in parts]) * np.array(light.level)
-        edges = _rows(own * (0.80 - 0.12 * light.sun))
-        lits = _rows(own * (0.98 + 0.20 * light.sun))
-        for index in np.argsort(-depths, kind="stable"):
-            a, b, radius = seen[2 * index], seen[2 * index + 1], float(radii[index])
-            canvas.rod(a, b, radius, edges[index] if radius > _THIN_PX else lits[index])
-            if radius > _THIN_PX:
-                shift = np.array((side * radius * 0.28, -radius * 0.12, 0))
-                canvas.rod(a + shift, b + shift, radius * 0.62, lits[index])
+        edges, lits = _rows(own * (0.80 - 0.12 * light.sun)), _rows(own * (0.98 + 0.20 * light.sun))
+        rods = canvas.rods(seen, radii)
+        for index in np.argsort(-seen[0::2, 2] - seen[1::2, 2], kind="stable").tolist():
+            (x0, y0, x1, y1), radius = rods[index]
+            if radii[index] <= _THIN_PX:
+                canvas.rod((x0, y0, x1, y1), radius, lits[index])
+                continue
+            canvas.rod((x0, y0, x1, y1), radius, edges[index])
+            right, up = side * radius * 0.28, radius * 0.12
+            canvas.rod((x0 + right, y0 - up, x1 + right, y1 - up), radius * 0.62, lits[index])
         return Sprite(depth, canvas.cut(), shadow)
 
     def _hull_shadow(self, outline: Floats, light: Light) -> Cutout | None:
@@ -188,8 +191,8 @@ class SpriteMaker:
         canvas = _Canvas.around(seen, self._lens, 0.3 * scale + 2, one_channel=True)
         if canvas is None:
             return None
-        for index, radius in enumerate(radii):
-            canvas.line(seen[2 * index], seen[2 * index + 1], radius * scale * 0.9)
+        for ends_px, radius in canvas.rods(seen, np.array(radii) * scale * 0.9):
+            canvas.line(ends_px, radius)
         return canvas.cut(blur_px=0.05 * scale)
 
     def _lamps(self, shell: Shell, seen: Floats, faces: list[int], state: State, depth: float) -> Cutout | None:
@@ -197,7 +200,7 @@ class SpriteMaker:
         scale = self._lens.focal_px / depth
         spots = []
         for face in faces:
-            if shell.lights[face] and shell.colours[face][0] != 202:  # a bus's destination sign has no halo
+            if shell.lights[face] in (1, 2):
                 middle = seen[shell.starts[face] : shell.starts[face + 1]].mean(0)
                 spots.append((float(middle[0]), float(middle[1]), shell.lights[face]))
         length = 5.4 if state.kind is Kind.BUS else 2.2
@@ -262,25 +265,25 @@ class _Canvas:
     def polygon(self, corners: Floats, colour: tuple[int, int, int] | int) -> None:
         """A filled polygon; corners in pixels of the picture."""
         scaled = (corners[:, :2] - (self._left, self._top)) * self._factor - 0.5
-        fill = colour if isinstance(colour, int) else (*colour, 255)
-        self._draw.polygon([(x, y) for x, y in scaled.tolist()], fill=fill)
+        self._draw.polygon(scaled.ravel().tolist(), fill=colour)
 
-    def rod(self, start: Floats, end: Floats, radius_px: float, colour: tuple[int, int, int] | int) -> None:
+    def rods(self, seen: Floats, radii_px: Floats) -> list[tuple[Rod, float]]:
+        """Pairs of ends, and radii, on this canvas."""
+        scaled = ((seen[:, :2] - (self._left, self._top)) * self._factor).reshape(-1, 4).tolist()
+        radii = (radii_px * self._factor).tolist()
+        return [((x0, y0, x1, y1), radius) for (x0, y0, x1, y1), radius in zip(scaled, radii, strict=True)]
+
+    def rod(self, ends: Rod, radius: float, colour: tuple[int, int, int]) -> None:
         """A line with round ends."""
-        factor = self._factor
-        x0, y0 = (float(start[0]) - self._left) * factor, (float(start[1]) - self._top) * factor
-        x1, y1 = (float(end[0]) - self._left) * factor, (float(end[1]) - self._top) * factor
-        radius = max(radius_px * factor, 0.5)
-        fill = colour if isinstance(colour, int) else (*colour, 255)
-        self._draw.line((x0, y0, x1, y1), fill=fill, width=max(1, round(2 * radius)))
+        x0, y0, x1, y1 = ends
+        self._draw.line(ends, fill=colour, width=max(1, round(2 * radius)))
         if radius > 1.6:
-            self._draw.ellipse((x0 - radius, y0 - radius, x0 + radius, y0 + radius), fill=fill)
-            self._draw.ellipse((x1 - radius, y1 - radius, x1 + radius, y1 + radius), fill=fill)
+            self._draw.ellipse((x0 - radius, y0 - radius, x0 + radius, y0 + radius), fill=colour)
+            self._draw.ellipse((x1 - radius, y1 - radius, x1 + radius, y1 + radius), fill=colour)
 
-    def line(self, start: Floats, end: Floats, radius_px: float) -> None:
+    def line(self, ends: Rod, radius: float) -> None:
         """A line for a shadow, which is blurred anyway."""
-        x0, y0, x1, y1 = ((np.array((start[:2], end[:2])) - (self._left, self._top)) * self._factor).ravel().tolist()
-        self._draw.line((x0, y0, x1, y1), fill=255, width=max(1, round(2 * radius_px * self._factor)))
+        self._draw.line(ends, fill=255, width=max(1, round(2 * radius)))
 
     def cut(self, blur_px: float = 0.0) -> Cutout:
         """What was drawn, at its true size. Colours are weighted by alpha, as averaging makes them."""

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.video.codeccontext import VideoCodecContext
 
 from civicam.city.loop import AccessUnit, LoopedStream
 from civicam.core.errors import CityError
@@ -27,7 +28,7 @@ def load_video(path: Path) -> LoopedStream:
             its frames have no times; or it changes its parameter sets on the way.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="ignore") as container:
             return _read(container, path)
     except (av.FFmpegError, OSError) as error:
         raise CityError(
@@ -66,9 +67,11 @@ def _read(container: av.container.InputContainer, path: Path) -> LoopedStream:
     if not container.streams.video:
         raise CityError("the file has no video", where=where, fix="choose a file with an H.264 video stream")
     stream = container.streams.video[0]
-    context = stream.codec_context
-    if context.name != "h264":
-        raise CityError(f"the video is {context.name}, not H.264", where=where, fix=_TRANSCODE)
+    # What libav has no decoder for has no context, though PyAV's types promise one.
+    context: VideoCodecContext | None = stream.codec_context
+    if context is None or context.name != "h264":
+        codec = "of an unknown kind" if context is None else context.name
+        raise CityError(f"the video is {codec}, not H.264", where=where, fix=_TRANSCODE)
     parameters = _parameters(bytes(context.extradata or b""), where)
     frames = [
         _frame(bytes(packet), packet.pts, packet.duration, parameters)
