@@ -1,0 +1,321 @@
+"""`civicam camera`: which cameras there are."""
+# ruff: noqa: PLC0415 - commands import what they need when they run, so that --help is quick
+
+import asyncio
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from civicam.cli.console import DEFAULT_DATA, DataOption, JsonOption, console, folder, rate, say, say_json, warn
+from civicam.core.errors import ConfigError
+from civicam.core.ids import StreamName, parse_camera_id
+
+if TYPE_CHECKING:
+    from civicam.app import City
+    from civicam.camera.url import CameraUrl, Credentials
+    from civicam.catalogue.models import Camera
+
+app = typer.Typer(help="Add, list, test and remove cameras.", no_args_is_help=True)
+
+PASSWORD_VARIABLE = "CIVICAM_CAMERA_PASSWORD"  # noqa: S105 - a variable's name
+_SEEN = (
+    "note: the address held a password, which other users may see in the list of processes and in the shell's"
+    " history; next time use --username with --password-stdin"
+)
+_COLUMNS = ("id", "url", "sub", "title", "purpose", "username", "password")
+
+Username = Annotated[str, typer.Option(help="Who to sign in as.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help=f"Read the password from stdin (or set {PASSWORD_VARIABLE}).")
+]
+
+
+class _Entry(NamedTuple):
+    """A camera as someone wrote it down."""
+
+    id: str
+    url: str
+    purpose: str
+    sub: str = ""
+    title: str = ""
+    login: "Credentials | None" = None
+
+
+@app.command("add")
+def add(
+    camera_id: Annotated[str, typer.Argument(metavar="ID", help="Lower-case letters, digits and hyphens.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="rtsp://HOST[:PORT]/PATH of the full picture.")],
+    *,
+    purpose: Annotated[str, typer.Option(help="Why the camera is there; residents may ask.")],
+    sub: Annotated[str, typer.Option(help="The small picture's address.")] = "",
+    title: Annotated[str, typer.Option(help="What people call it.")] = "",
+    username: Username = "",
+    password_stdin: PasswordStdin = False,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Add a camera. A recorder that runs takes it up within seconds.
+
+    Name and password are sealed with the city's key. The address may hold them (rtsp://name:password@host/path), but
+    then they show in the list of processes; better:
+
+      civicam camera add gate-1 rtsp://10.0.3.7/s1 --purpose "gate" --username op --password-stdin < password.txt
+    """
+    from civicam.camera.url import CameraUrl
+
+    login = _login(username, password_stdin)
+    if CameraUrl.parse(url)[1] is not None:
+        warn(_SEEN)
+    _store(data, [_Entry(camera_id, url, purpose, sub, title, login)])
+    say(f"camera {camera_id} is added; look at it with: civicam camera test {camera_id}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV with a header line, or JSON lines; - for stdin.")],
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Add many cameras: all of them or, if one is wrong, none.
+
+    Columns: id, url and purpose; if you like sub, title, username, password. `civicam city --list` writes such a file.
+
+    Example: civicam camera import cameras.csv
+    """
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the list cannot be read: {error}", where=str(file)) from error
+    count = _store(data, parse_list(text, str(file)))
+    say(f"{count} cameras are added")
+
+
+def parse_list(text: str, name: str) -> list[_Entry]:
+    """The cameras in CSV or JSON lines.
+
+    Raises:
+        ConfigError: the list holds mistakes; all are told, each with its line.
+    """
+    from civicam.camera.url import Credentials
+
+    entries: list[_Entry] = []
+    mistakes: list[str] = []
+    for line, row in _rows(text, name):
+        where = f"{name}:{line}"
+        unknown = [str(key) for key in row if key not in _COLUMNS]
+        missing = [key for key in ("id", "url", "purpose") if not row.get(key)]
+        if unknown or missing:
+            mistakes += [f"{where}: no such column {key!r}; there are {', '.join(_COLUMNS)}" for key in unknown]
+            mistakes += [f"{where}: {key} is missing" for key in missing]
+            continue
+        login = Credentials(row.get("username", ""), row.get("password", ""))
+        entries.append(
+            _Entry(
+                row["id"],
+                row["url"],
+                row["purpose"],
+                row.get("sub", ""),
+                row.get("title", ""),
+                login if login.user or login.password else None,
+            )
+        )
+    if mistakes:
+        raise ConfigError("\n  ".join([f"the list of cameras has {len(mistakes)} mistakes:", *mistakes[:50]]))
+    return entries
+
+
+def _rows(text: str, name: str) -> Iterable[tuple[int, dict[str, str]]]:
+    if text.lstrip().startswith("{"):
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            if not isinstance(row, dict):
+                raise ConfigError("this line is no JSON object", where=f"{name}:{number}")
+            yield number, {str(key): str(value) for key, value in row.items() if value is not None}
+        return
+    reader = csv.DictReader(io.StringIO(text), restkey="(too many columns)")
+    try:
+        for row in reader:
+            yield reader.line_num, {key: str(value).strip() for key, value in row.items() if value}
+    except csv.Error as error:
+        raise ConfigError(f"not CSV: {error}", where=f"{name}:{reader.line_num}") from error
+
+
+@app.command("list")
+def list_(
+    data: DataOption = DEFAULT_DATA,
+    removed: Annotated[bool, typer.Option("--removed", help="Also those that were removed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the cameras; passwords are never shown."""
+    from civicam.app import City
+
+    with City.open(folder(data)).catalogue() as catalogue:
+        cameras = catalogue.cameras(removed=removed)
+    if as_json:
+        say_json([_plain(camera) for camera in cameras])
+        return
+    from rich.table import Table
+
+    from civicam.camera.url import redact
+
+    table = Table("camera", "title", "address", "signs in", "purpose", box=None, header_style="bold")
+    for camera in cameras:
+        urls = "\n".join(redact(url) for url in camera.urls.values())
+        gone = " (removed)" if camera.removed_ns else ""
+        table.add_row(camera.id + gone, camera.title, urls, "yes" if camera.credentials else "no", camera.purpose)
+    console().print(table)
+    say(f"{len(cameras)} cameras")
+
+
+@app.command("remove")
+def remove(camera_id: Annotated[str, typer.Argument(metavar="ID")], data: DataOption = DEFAULT_DATA) -> None:
+    """Stop recording a camera for good. What it recorded stays until retention deletes it."""
+    from civicam.app import City
+    from civicam.core.clock import SystemClock
+
+    with City.open(folder(data)).catalogue() as catalogue:
+        catalogue.remove_camera(parse_camera_id(camera_id), now_ns=SystemClock().wall_ns())
+    say(f"camera {camera_id} is removed; its footage stays until it is old")
+
+
+@app.command("test")
+def look_at(
+    target: Annotated[str, typer.Argument(metavar="ID|URL", help="One of the city's cameras, or an address.")],
+    *,
+    seconds: Annotated[float, typer.Option(min=1, max=120, help="How long to look.")] = 5.0,
+    stream: Annotated[StreamName, typer.Option(help="Which of the camera's streams.")] = StreamName.MAIN,
+    username: Username = "",
+    password_stdin: PasswordStdin = False,
+    data: DataOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at a camera for some seconds and say what it is. No picture is kept.
+
+    Example: civicam camera test rtsp://10.0.3.7/stream1 --username op --password-stdin < password.txt
+    """
+    from civicam.camera.probe import probe
+    from civicam.core.clock import SystemClock
+
+    url, login = _target(target, stream, data)
+    login = _login(username, password_stdin) or login
+    found = asyncio.run(probe(url, login, clock=SystemClock(), watch_s=seconds))
+    if as_json:
+        say_json({"url": url.redacted, **asdict(found)})
+        return
+    offset = "unknown" if found.clock_offset_ns is None else f"{found.clock_offset_ns / 1e9:+.3f} s from this machine"
+    keys = "fewer than two seen" if found.key_interval_s is None else f"one every {found.key_interval_s:.1f} s"
+    for label, value in (
+        ("address", url.redacted),
+        ("camera", found.server or "does not say"),
+        ("signs in by", found.auth),
+        ("offers", ", ".join(found.offers)),
+        ("picture", f"{found.width}x{found.height}, {found.fps:.1f} frames a second, {found.codec}"),
+        ("bitrate", rate(found.bitrate_bps)),
+        ("key frames", keys),
+        ("its clock", offset),
+        ("lost packets", str(found.packets_lost)),
+        *(("fault", fault) for fault in found.faults),
+    ):
+        say(f"{label:14}{value}")
+
+
+def _target(text: str, stream: StreamName, data: Path) -> "tuple[CameraUrl, Credentials | None]":
+    from civicam.app import City
+    from civicam.camera.url import CameraUrl
+
+    if "://" in text:
+        url, login = CameraUrl.parse(text)
+        if login is not None:
+            warn(_SEEN)
+        return url, login
+    city = City.open(folder(data))
+    with city.catalogue() as catalogue:
+        camera = catalogue.camera(parse_camera_id(text))
+    if camera is None or stream not in camera.urls:
+        raise ConfigError(f"the city has no {stream} stream of {text}", fix="see `civicam camera list`")
+    return CameraUrl.parse(camera.urls[stream])[0], city.credentials(camera)
+
+
+def _login(username: str, from_stdin: bool) -> "Credentials | None":
+    from civicam.camera.url import Credentials
+
+    if from_stdin and not username:
+        raise ConfigError("a password needs a name", fix="add --username NAME")
+    if not username:
+        return None
+    if from_stdin:
+        return Credentials(username, sys.stdin.readline().rstrip("\r\n"))
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None and sys.stdin.isatty():
+        password = str(typer.prompt("password", hide_input=True))
+    if password is None:
+        raise ConfigError("the password is missing", fix=f"use --password-stdin, or set {PASSWORD_VARIABLE}")
+    return Credentials(username, password)
+
+
+def _store(data: Path, entries: list[_Entry]) -> int:
+    """Adds all of `entries`, or none and tells every mistake."""
+    from civicam.app import City
+    from civicam.core.clock import SystemClock
+
+    city = City.open(folder(data))
+    cameras: list[Camera] = []
+    mistakes: list[str] = []
+    now_ns = SystemClock().wall_ns()
+    with city.catalogue() as catalogue:
+        known = {camera.id for camera in catalogue.cameras()}
+        for entry in entries:
+            try:
+                camera = _camera(city, entry, now_ns)
+            except ConfigError as error:
+                mistakes.append(f"camera {entry.id}: {error}")
+                continue
+            if camera.id in known:
+                mistakes.append(f"camera {camera.id}: the city has it already (remove it first)")
+            known.add(camera.id)
+            cameras.append(camera)
+        if mistakes:
+            raise ConfigError(mistakes[0] if len(mistakes) == 1 else "\n  ".join(["no camera was added:", *mistakes]))
+        for camera in cameras:
+            catalogue.add_camera(camera)
+    return len(cameras)
+
+
+def _camera(city: "City", entry: _Entry, now_ns: int) -> "Camera":
+    from civicam.camera.url import CameraUrl
+    from civicam.catalogue.models import Camera
+
+    camera_id = parse_camera_id(entry.id)
+    main, login = CameraUrl.parse(entry.url)
+    urls = {StreamName.MAIN: main.target}
+    if entry.sub:
+        small, sub_login = CameraUrl.parse(entry.sub)
+        urls[StreamName.SUB] = small.target
+        login = login or sub_login
+    sealed = city.seal(camera_id, entry.login or login)
+    return Camera(camera_id, entry.title or entry.id, urls, sealed, entry.purpose, now_ns, None)
+
+
+def _plain(camera: "Camera") -> dict[str, object]:
+    from civicam.camera.url import redact
+
+    return {
+        "id": camera.id,
+        "title": camera.title,
+        "urls": {str(name): redact(url) for name, url in camera.urls.items()},
+        "signs_in": camera.credentials is not None,
+        "purpose": camera.purpose,
+        "added_ns": camera.added_ns,
+        "removed_ns": camera.removed_ns,
+    }

@@ -1,0 +1,186 @@
+"""`civicam demo`: a simulated city, recorded, on one screen."""
+# ruff: noqa: PLC0415 - commands import what they need when they run, so that --help is quick
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from civicam.cli.console import say
+from civicam.config import DataFolder, MetricsSettings
+from civicam.core.errors import CityError
+from civicam.core.ids import StreamName, parse_camera_id
+
+if TYPE_CHECKING:
+    from civicam.app import City
+
+_USERNAME = "civicam"
+_STOP_WITHIN_S = 10
+
+# What goes wrong on purpose, so that there is something to see: each fault becomes a gap with its cause.
+_SCENARIO = """\
+[[fault]]
+cameras = ["cam-003"]
+kind = "off"
+at_s = 20
+duration_s = 15
+every_s = 120
+
+[[fault]]
+cameras = ["cam-007"]
+kind = "loss"
+at_s = 30
+duration_s = 20
+share = 0.01
+every_s = 90
+"""
+
+
+def demo(
+    cameras: Annotated[int, typer.Option(min=1, max=2000, help="How many.")] = 24,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="Stop by itself after so long and check it all; 0: at ^C.")
+    ] = 0.0,
+    folder: Annotated[Path, typer.Option(help="Where the demo lives; it may be deleted at any time.")] = Path(".demo"),
+) -> None:
+    """See it work: start a simulated city, record it, show every camera, then check every picture.
+
+    Some cameras fail on purpose: their gaps and causes are told, and nothing else is missing. It can be run again, and
+    goes on where it was.
+
+    Example: civicam demo --cameras 100 --seconds 60
+    """
+    from civicam.cli.run import record, summary
+
+    folder.mkdir(parents=True, exist_ok=True)
+    data = DataFolder(folder / "data")
+    city = _open(data)
+    say(f"Starting {cameras} simulated cameras; their streets are drawn once, which takes some seconds the first time.")
+    with _simulated(folder, cameras, _camera_password(city)) as listed:
+        _install(city, listed)
+        last = record(city, seconds, as_json=False, notes=lambda: _notes(data, cameras))
+    say(summary(last))
+    _check(city, data)
+
+
+def _open(data: DataFolder) -> "City":
+    """The demo's city, made if it is not there, with its metrics on a free port."""
+    from civicam.app import City
+
+    environment = dict(os.environ) | {
+        "CIVICAM_METRICS__PORT": str(_free_port(MetricsSettings().port)),
+        "CIVICAM_RECORDER__SEGMENT_S": "15",
+        "CIVICAM_RETENTION__DAYS": "1",
+    }
+    if data.settings.exists():
+        return City.open(data, environment)
+    return City.create(data, "Demo city", environment)
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(trial.getsockname()[1])
+    return 0
+
+
+def _camera_password(city: "City") -> str:
+    """The simulated cameras' password: new each time, for nothing but to show that passwords are sealed."""
+    return os.urandom(12).hex()
+
+
+@contextmanager
+def _simulated(folder: Path, cameras: int, password: str) -> Iterator[list[dict[str, str]]]:
+    """The city in a process of its own; gives the cameras it has, password included."""
+    from civicam.cli.city import PASSWORD_VARIABLE
+
+    (folder / "scenario.toml").write_text(_scenario(cameras), "utf-8")
+    command = [
+        sys.executable, "-m", "civicam.cli", "city", "--cameras", str(cameras), "--port", "0", "--json",
+        "--with-parent", "--scenario", str(folder / "scenario.toml"), "--username", _USERNAME,
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {PASSWORD_VARIABLE: password},
+        start_new_session=True,  # ^C is for the recorder; the cameras stay until it has finished
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        if not line:
+            raise CityError("the simulated city did not start", fix="see what it said above")
+        yield [camera | {"password": password} for camera in json.loads(line)]
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+def _scenario(cameras: int) -> str:
+    """The faults of the cameras that there are."""
+    faults = _SCENARIO.split("\n\n")
+    return "\n\n".join(fault for fault, least in zip(faults, (3, 7), strict=True) if cameras >= least)
+
+
+def _install(city: "City", listed: Sequence[dict[str, str]]) -> None:
+    """Makes the city's cameras those of the simulation: new addresses and passwords for old ones."""
+    from civicam.camera.url import Credentials
+    from civicam.catalogue.models import Camera
+    from civicam.core.clock import SystemClock
+
+    clock = SystemClock()
+    with city.catalogue() as catalogue:
+        known = {camera.id for camera in catalogue.cameras()}
+        for row in listed:
+            camera_id = parse_camera_id(row["id"])
+            urls = {StreamName.MAIN: row["url"]}
+            sealed = city.seal(camera_id, Credentials(row["username"], row["password"]))
+            if camera_id in known:
+                known.remove(camera_id)
+                catalogue.set_urls(camera_id, urls, now_ns=clock.wall_ns())
+                catalogue.set_credentials(camera_id, sealed)
+            else:
+                camera = Camera(camera_id, row["title"], urls, sealed, row["purpose"], clock.wall_ns(), None)
+                catalogue.add_camera(camera)
+        for camera_id in known:
+            catalogue.remove_camera(camera_id, now_ns=clock.wall_ns())
+
+
+def _notes(data: DataFolder, cameras: int) -> Sequence[str]:
+    faulty = "cam-003 switches off and cam-007 loses packets now and then, on purpose. " if cameras >= 7 else ""
+    return (
+        "",
+        f"{faulty}Footage is sealed; nothing here can show it.",
+        f"In another terminal: civicam status --data {data.root}   civicam check --deep --data {data.root}",
+        "^C stops, and checks what was recorded.",
+    )
+
+
+def _check(city: "City", data: DataFolder) -> None:
+    from civicam.cli.check import look, show
+
+    say("Checking: every fragment is opened, every picture decoded …")
+    found = look(city, deep=True, quiet=False)
+    show(found)
+    say(f"Next: civicam status --data {data.root}   civicam footage list cam-001 --data {data.root}")
+    raise typer.Exit(found.exit_status)
