@@ -8,6 +8,7 @@ import resource
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,8 +169,8 @@ def test_calls_go_to_the_disk_in_the_order_of_the_design(tmp_path: Path) -> None
 
 def test_a_disk_that_takes_less_than_it_is_given_gets_the_rest(tmp_path: Path) -> None:
     class Slow(FaultyDisk):
-        def write(self, descriptor: int, parts: object, offset: int) -> int:
-            data = b"".join(parts)  # type: ignore[call-overload]  # any parts
+        def write(self, descriptor: int, parts: Sequence[bytes | memoryview], offset: int) -> int:
+            data = b"".join(parts)
             return os.pwrite(descriptor, data[:7], offset)
 
     place = Place.make(tmp_path, Slow())

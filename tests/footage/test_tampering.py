@@ -218,7 +218,7 @@ def test_a_length_field_beyond_the_file_takes_no_memory(place: Place) -> None:
     with SegmentReader.open(path) as reader:
         at = reader.header_bytes
     data[at + 8 : at + 12] = (0x03FF_FFFF).to_bytes(4, "big")
-    assert parse_fields(data[at:]).ciphertext_bytes == 0x03FF_FFFF
+    assert parse_fields(bytes(data[at:])).ciphertext_bytes == 0x03FF_FFFF
     path.write_bytes(data[: at + 200])
     with SegmentReader.open(path) as reader:
         assert len(reader) == 0

@@ -45,7 +45,7 @@ def test_every_sample_comes_back_byte_for_byte_with_its_times(b_frames: int) -> 
     setup, samples = encoded(b_frames=b_frames)
     fragments = gather(samples, setup).got
     movie = init_segment(setup) + b"".join(fragment.payload for fragment in fragments)
-    with av.open(io.BytesIO(movie)) as container:
+    with av.open(io.BytesIO(movie), "r") as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
         assert [bytes(packet) for packet in packets] == [sample.data for sample in samples]
         # libav moves every time by one constant where composition offsets are negative; the distances are what counts.
@@ -59,7 +59,7 @@ def test_every_sample_comes_back_byte_for_byte_with_its_times(b_frames: int) -> 
 def test_an_independent_decoder_decodes_every_frame() -> None:
     setup, samples = encoded(b_frames=2)
     movie = init_segment(setup) + b"".join(fragment.payload for fragment in gather(samples, setup).got)
-    with av.open(io.BytesIO(movie)) as container:
+    with av.open(io.BytesIO(movie), "r") as container:
         frames = list(container.decode(video=0))
     assert len(frames) == len(samples)
     assert {(frame.width, frame.height) for frame in frames} == {(setup.width, setup.height)}

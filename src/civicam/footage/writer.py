@@ -200,7 +200,7 @@ class SegmentWriter:
             if self._refusal:
                 self._disk.truncate(self._descriptor, index_offset)  # a torn end may have stayed
             self._refusal = "the segment was closed"
-            return finish(self._disk, self._descriptor, self._header, self._entries, index_offset)
+            return finish(self._disk, self._descriptor, self._header, bytes(self._entries), index_offset)
         except OSError:
             self._cut_back()
             raise

@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from civicam.camera.sample import H264Setup
@@ -140,7 +141,9 @@ class Archive:
             due = [stream for stream in streams or self._streams.values() if stream.needs_sync()]
             await self._on(self._syncing, self._measure)
             shares = [due[first::_SYNC_THREADS] for first in range(_SYNC_THREADS) if due[first::_SYNC_THREADS]]
-            for outcomes in await asyncio.gather(*(self._on(self._syncing, lambda s=s: self._sync(s)) for s in shares)):
+            for outcomes in await asyncio.gather(
+                *(self._on(self._syncing, partial(self._sync, share)) for share in shares)
+            ):
                 for outcome in outcomes:
                     self._segments |= {(row.key, row.start_wall_ns): row for row in outcome.segments}
                     self._gaps |= {(row.key, row.start_wall_ns): row for row in outcome.gaps}

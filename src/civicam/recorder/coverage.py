@@ -46,7 +46,7 @@ class CoverageChain:
         if header.is_damaged:
             return 0, None
         gap = self.gap_before(header)
-        row = gap and GapRow(self.key, self.covered_until_ns, header.start_wall_ns, gap.cause)
+        row = GapRow(self.key, self.covered_until_ns, header.start_wall_ns, gap.cause) if gap else None
         covered_ns = max(0, header.end_wall_ns - max(header.start_wall_ns, self.covered_until_ns))
         self.covered_until_ns = max(self.covered_until_ns, header.end_wall_ns)
         self.pending = None
