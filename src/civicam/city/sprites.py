@@ -13,6 +13,8 @@ from civicam.city.traffic import Kind, State
 
 _VEHICLES = (Kind.CAR, Kind.BUS)
 Rod = tuple[float, float, float, float]
+_FAINT_SUN = 0.15
+_RING = np.array([(math.cos(turn * math.tau / 8), math.sin(turn * math.tau / 8)) for turn in range(8)])
 _THIN_PX = 0.8  # a limb thinner than this shows no shading
 _HEADLIGHT, _TAILLIGHT = np.array((255.0, 246.0, 222.0)), np.array((225.0, 38.0, 28.0))
 
@@ -180,7 +182,9 @@ class SpriteMaker:
         return canvas.cut(blur_px=blur * self._lens.focal_px / max(float(seen[:, 2].mean()), 1))
 
     def _limb_shadow(self, ends: Floats, radii: list[float], light: Light) -> Cutout | None:
-        slope = self._slope * max(light.sun, 0.0)
+        if light.sun < _FAINT_SUN:
+            return self._blot(ends[:, :2].mean(0))
+        slope = self._slope * light.sun
         flat = ends.copy()
         flat[:, :2] += ends[:, 2:3] * slope
         flat[:, 2] = 0
@@ -194,6 +198,15 @@ class SpriteMaker:
         for ends_px, radius in canvas.rods(seen, np.array(radii) * scale * 0.9):
             canvas.line(ends_px, radius)
         return canvas.cut(blur_px=0.05 * scale)
+
+    def _blot(self, middle_m: Floats) -> Cutout | None:
+        """What little shadow there is at the feet of somebody who stands in no direct light."""
+        seen = self._lens.project(np.column_stack([_RING * 0.3 + middle_m, np.zeros(len(_RING))]))
+        canvas = _Canvas.around(seen, self._lens, 2, one_channel=True)
+        if canvas is None or seen[:, 2].min() < 1.5:
+            return None
+        canvas.polygon(seen, 190)
+        return canvas.cut(blur_px=0.08 * self._lens.focal_px / float(seen[:, 2].mean()))
 
     def _lamps(self, shell: Shell, seen: Floats, faces: list[int], state: State, depth: float) -> Cutout | None:
         """The halos of the lamps that look at the camera, and the head lamps' light on the road."""
