@@ -154,6 +154,11 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except (ValueError, TypeError) as error:
+            # SQLite does not check what a broken page says: text that is none, names and causes that do not exist.
+            raise CatalogueError(
+                f"the catalogue is broken: a value in it makes no sense ({error})", where=str(self.path), fix=_REPAIR
+            ) from error
         except sqlite3.Error as error:
             what, fix = _explain(error)
             raise CatalogueError(what, where=str(self.path), fix=fix) from error

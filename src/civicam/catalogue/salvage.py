@@ -12,8 +12,8 @@ from urllib.parse import quote
 from civicam.catalogue.database import APPLICATION_ID, is_newer
 from civicam.catalogue.models import GapRow
 from civicam.catalogue.segments import as_gap
-from civicam.core.errors import CatalogueError
-from civicam.core.ids import StreamKey
+from civicam.core.errors import CatalogueError, ConfigError
+from civicam.core.ids import StreamKey, StreamName, parse_camera_id
 
 Row = tuple[object, ...]
 
@@ -47,7 +47,7 @@ class OldCatalogue:
         self._connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None)
         try:
             self._look(self._connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             self.losses.append(f"nothing of the old catalogue could be read: {error}")
             self.close()
         except BaseException:
@@ -76,26 +76,40 @@ class OldCatalogue:
     def close(self) -> None:
         """Moves what it can from the log into the file, and closes it."""
         if self._connection is not None:
-            with suppress(sqlite3.Error):
+            with suppress(sqlite3.Error, ValueError):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
             self._connection = None
 
     def configuration(self) -> dict[str, list[Row]]:
         """Returns the rows of `CONFIGURATION`'s tables, as far as they can be read."""
-        return {table: self._read(table, *CONFIGURATION[table]) for table in CONFIGURATION}
+        found = {table: self._read(table, *CONFIGURATION[table]) for table in CONFIGURATION}
+        for table, number in (("cameras", 0), ("streams", 1), ("holds", 1)):
+            found[table] = [row for row in found[table] if self._is_camera(row[number], table)]
+        found["streams"] = [row for row in found["streams"] if row[2] in set(StreamName)]
+        return found
+
+    def _is_camera(self, name: object, table: str) -> bool:
+        # What a broken page makes of a name must not become a folder's name.
+        try:
+            parse_camera_id(str(name))
+        except ConfigError:
+            self.losses.append(f"a row of table {table} names no camera")
+            return False
+        return True
 
     def segment_spans(self, key: StreamKey) -> list[tuple[int, int]]:
         """Returns start and end of the segments that it had of a stream."""
-        return [(int(str(row[0])), int(str(row[1]))) for row in self._of_stream(key, "segments", "start_ns, end_ns")]
+        rows = self._of_stream(key, "segments", "start_ns, end_ns")
+        return [(row[0], row[1]) for row in rows if isinstance(row[0], int) and isinstance(row[1], int)]
 
     def gaps(self, key: StreamKey) -> list[GapRow]:
         """Returns the gaps that it had of a stream, by start."""
         found = []
-        for row in self._of_stream(key, "gaps", "start_ns, end_ns, cause"):
-            with suppress(CatalogueError):
-                start_ns, end_ns, cause = (int(str(value)) for value in row)
-                found.append(as_gap(key, (start_ns, end_ns, cause)))
+        for start_ns, end_ns, cause in self._of_stream(key, "gaps", "start_ns, end_ns, cause"):
+            if isinstance(start_ns, int) and isinstance(end_ns, int) and isinstance(cause, int) and start_ns < end_ns:
+                with suppress(CatalogueError):
+                    found.append(as_gap(key, (start_ns, end_ns, cause)))
         return sorted(found, key=lambda gap: gap.start_wall_ns)
 
     def _of_stream(self, key: StreamKey, table: str, columns: str) -> list[Row]:
@@ -118,6 +132,6 @@ class OldCatalogue:
         try:
             for row in self._connection.execute(sql, parameters):
                 found[row] = None
-        except sqlite3.Error:
+        except (sqlite3.Error, ValueError):
             return False
         return True

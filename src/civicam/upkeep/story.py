@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from civicam.catalogue.models import GapRow
 from civicam.core.ids import GapCause, StreamKey
-from civicam.core.spans import Span, subtract, touching, union
+from civicam.core.spans import Span, intersect, subtract, touching, union
 from civicam.footage.verify import SegmentVerdict
 
 
@@ -59,7 +59,7 @@ class Story:
             self._gaps(self.damaged, GapCause.DAMAGED),
             others,
             self._gaps(self.lossy, GapCause.LOST_PACKETS),
-            self._gaps(self.gone, GapCause.DAMAGED),
+            self._gaps((span for window in due for span in intersect(self.gone, window)), GapCause.DAMAGED),
         ):
             found += _free_parts(gaps, union([*covered, *_spans(found)]))
         taken = [*covered, *_spans(found)]
