@@ -28,7 +28,7 @@ digests = st.sampled_from([None, b"d" * 32])
 
 def segment_rows() -> st.SearchStrategy[Segment]:
     return st.builds(
-        lambda key, span, size, volume, digest: Segment(key, *span, 7, volume, size, 1, 2, digest),
+        lambda key, span, size, volume, digest: Segment(key, span[0], span[1], 7, volume, size, 1, 2, digest),
         keys,
         spans,
         st.integers(0, 1000),
@@ -38,7 +38,9 @@ def segment_rows() -> st.SearchStrategy[Segment]:
 
 
 def gap_rows() -> st.SearchStrategy[GapRow]:
-    return st.builds(lambda key, span, cause: GapRow(key, *span, cause), keys, spans, st.sampled_from(GapCause))
+    return st.builds(
+        lambda key, span, cause: GapRow(key, span[0], span[1], cause), keys, spans, st.sampled_from(GapCause)
+    )
 
 
 class CatalogueMachine(RuleBasedStateMachine):
@@ -175,7 +177,7 @@ class CatalogueMachine(RuleBasedStateMachine):
     @invariant()
     def the_story_ends_where_the_last_row_ends(self) -> None:
         for key in KEYS:
-            ends = [row.end_wall_ns for row in [*self.of(key), *self.gaps_of(key)]]
+            ends = [row.end_wall_ns for row in self.of(key)] + [gap.end_wall_ns for gap in self.gaps_of(key)]
             found = self.catalogue.last_end(key)
             assert (found[0] if found else None) == max(ends, default=None)
             if found and found[1]:

@@ -201,7 +201,7 @@ class _Check:
             if finding not in at_home[:1]:
                 where = f"the catalogue has it on volume {row.volume}"
                 self._report.add(Fault.WRONG_PLACE, finding.file.path, where)
-        return (at_home or findings or [None])[0]
+        return next(iter(at_home or findings), None)
 
     def _compare(self, row: Segment, finding: Finding, gaps: Sequence[Span]) -> list[Span]:
         """Holds a row against its file; returns what it calls playable and is not."""

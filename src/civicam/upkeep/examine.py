@@ -82,7 +82,7 @@ def _decode(init: bytes, payloads: list[bytes]) -> tuple[int, str]:
         return 0, ""
     count = 0
     try:
-        with av.open(io.BytesIO(b"".join([init, *payloads])), format="mp4") as container:
+        with av.open(io.BytesIO(b"".join([init, *payloads])), mode="r", format="mp4") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
             for _ in container.decode(stream):
