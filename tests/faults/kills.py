@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 
@@ -28,8 +29,22 @@ from tests.faults.system_process import SystemProcess
 
 _WORKERS = 2
 _STARTING_SHARE = 0.3
+_ENDED_WITHIN_NS = 5_000_000_000
 _ON_THE_WAY_NS = 500_000_000
 """How long a frame may be on its way to a recorder that is asked to stop, on a machine that has much to do."""
+
+
+class Victim(StrEnum):
+    """What is killed."""
+
+    WORKER = "a worker"
+    EVERYTHING = "everything"
+    """supervisor and workers at once"""
+    SUPERVISOR = "the supervisor"
+    """alone: its workers notice, finish what they have, and end"""
+
+
+_VICTIMS = (Victim.WORKER,) * 5 + (Victim.EVERYTHING,) * 4 + (Victim.SUPERVISOR,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +53,13 @@ class Kill:
 
     Attributes:
         number: from 1.
-        worker: which worker; None for supervisor and workers at once.
+        what: what was killed.
+        worker: which worker, if one was.
         wall_ns: when.
     """
 
     number: int
+    what: Victim
     worker: int | None
     wall_ns: int
 
@@ -89,8 +106,7 @@ class Outcome:
         """The figures."""
         return {
             "kills": len(self.kills),
-            "of a worker": sum(kill.worker is not None for kill in self.kills),
-            "of everything": sum(kill.worker is None for kill in self.kills),
+            "of": dict(Counter(kill.what for kill in self.kills)),
             "cameras cut off": len(self.losses),
             "by fragments lost": dict(sorted(Counter(loss.fragments for loss in self.losses).items())),
             "most frames lost": max((loss.frames for loss in self.losses), default=0),
@@ -115,7 +131,7 @@ class Trial:
         self._stops_ns: list[int] = []
         self.outcome = Outcome()
 
-    def run(self, kills: int, look_every: int, say: Callable[[str], None]) -> Outcome:
+    def run(self, kills: int, look_every: int, say: Callable[[str], object]) -> Outcome:
         """Kills, with a clean stop and a look at everything after each `look_every` kills and at the end."""
         with self._city:
             while len(self.outcome.kills) < kills:
@@ -127,16 +143,25 @@ class Trial:
     def _round(self, kills: int) -> None:
         system = SystemProcess(self._plan, self._folder)
         for _ in range(kills):
-            worker = self._rng.choice((None, self._rng.randrange(_WORKERS)))
+            what, worker = self._rng.choice(_VICTIMS), self._rng.randrange(_WORKERS)
             # A good part of the kills comes while a recorder starts, and finishes what the one before left.
             is_starting = self._rng.random() < _STARTING_SHARE
             time.sleep(self._rng.uniform(0.05, 1.5) if is_starting else self._rng.uniform(1.5, 6))
-            at_ns = system.kill() if worker is None else system.kill_worker(worker)
-            self.outcome.kills.append(Kill(len(self.outcome.kills) + 1, worker, at_ns))
-            if worker is None:
-                system = SystemProcess(self._plan, self._folder)
+            system = self._kill(system, what, worker)
         self._wait_until_all_are_recorded(system)
         self._stops_ns.append(system.stop())
+
+    def _kill(self, system: SystemProcess, what: Victim, worker: int) -> SystemProcess:
+        """Kills, and returns the recorder that runs then."""
+        if what is Victim.WORKER:
+            at_ns = system.kill_worker(worker)
+        elif what is Victim.EVERYTHING:
+            at_ns = system.kill()
+        else:
+            at_ns = system.kill_supervisor()
+        number = len(self.outcome.kills) + 1
+        self.outcome.kills.append(Kill(number, what, worker if what is Victim.WORKER else None, at_ns))
+        return system if what is Victim.WORKER else SystemProcess(self._plan, self._folder)
 
     def _wait_until_all_are_recorded(self, system: SystemProcess, within_s: float = 60) -> None:
         since_ns, deadline = time.time_ns(), time.monotonic() + within_s
@@ -173,16 +198,19 @@ class Trial:
                 continue
             if any(number in recorded for number, _ in sent if number > missing[0][0]):
                 self._problem(f"{camera}: frames are missing within what was recorded, from {missing[0][1]}")
-            kill = next(
-                (kill for kill in self.outcome.kills if kill.hits(camera) and kill.wall_ns >= sent[0][1].wall_ns), None
-            )
-            if kill is None or any(sent[0][1].wall_ns <= stop < kill.wall_ns for stop in self._stops_ns):
-                stop_ns = next((stop for stop in self._stops_ns if stop >= sent[0][1].wall_ns), 0)
-                early = [frame for _, frame in missing if frame.wall_ns < stop_ns - _ON_THE_WAY_NS]
-                if early:
-                    self._problem(f"{camera}: {len(early)} frames are missing without a kill, from {early[0]}")
-                continue
-            self._lost(kill, [frame for _, frame in missing if frame.wall_ns <= kill.wall_ns])
+            self._missing(camera, [frame for _, frame in sent], [frame for _, frame in missing])
+
+    def _missing(self, camera: CameraId, sent: list[SentFrame], missing: list[SentFrame]) -> None:
+        """Finds out what ended a connection; `missing` are its last frames."""
+        ends = [kill for kill in self.outcome.kills if kill.hits(camera)] + self._stops_ns
+        first_ns = sent[0].wall_ns
+        end = min((end for end in ends if _when(end) >= first_ns), key=_when)
+        if isinstance(end, Kill) and end.what is not Victim.SUPERVISOR:
+            self._lost(end, [frame for frame in missing if frame.wall_ns <= end.wall_ns])
+            return
+        early = [frame for frame in missing if frame.wall_ns < _when(end) - _ON_THE_WAY_NS]
+        if early:
+            self._problem(f"{camera}: {len(early)} frames are missing without a kill, from {early[0]}")
 
     def _lost(self, kill: Kill, lost: list[SentFrame]) -> None:
         if not lost:
@@ -198,15 +226,21 @@ class Trial:
         for kill in self.outcome.kills:
             if not kill.hits(camera):
                 continue
-            around = [gap for gap in gaps if gap.start_wall_ns <= kill.wall_ns <= gap.end_wall_ns]
+            # A worker that loses its supervisor records a moment longer.
+            until_ns = kill.wall_ns + (_ENDED_WITHIN_NS if kill.what is Victim.SUPERVISOR else 0)
+            around = [gap for gap in gaps if gap.start_wall_ns <= until_ns and kill.wall_ns <= gap.end_wall_ns]
             # Killed before anything was recorded since a clean stop, or ever: nothing was cut off.
             is_still_stopped = all(gap.cause is GapCause.SHUT_DOWN for gap in around)
             if not around or not (is_still_stopped or any(gap.cause is GapCause.CRASH for gap in around)):
-                self._problem(f"{camera}: kill {kill} is not told as a crash: {around}")
+                self._problem(f"{camera}: {kill} is not told as a crash: {around}")
 
     def _problem(self, text: str) -> None:
         if text not in self.outcome.problems:
             self.outcome.problems.append(text)
+
+
+def _when(end: Kill | int) -> int:
+    return end.wall_ns if isinstance(end, Kill) else end
 
 
 def main() -> int:

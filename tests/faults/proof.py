@@ -161,8 +161,8 @@ def _compare(proof: Proof, camera: CameraId, frames: list[SentFrame], found: lis
     last = -1
     for sample in found:
         candidates = whole.get((sample.timestamp, sample.sha256)) or damaged.get(sample.timestamp, [])
-        number = next((number for number in candidates if number > last), None)
-        if number is None:
+        number = next((number for number in candidates if number > last), -1)
+        if number < 0:
             why = f"is there twice or out of order (it is {candidates}, after {last})" if candidates else "was not sent"
             proof.problems.append(f"{camera}: the frame {sample.timestamp} in {sample.fragment} {why}")
             continue

@@ -71,6 +71,16 @@ class SystemProcess:
         self._process.wait(20)
         return at_ns
 
+    def kill_supervisor(self, within_s: float = 60) -> int:
+        """Kills the supervisor only, and waits for its workers to end; returns when, in wall nanoseconds."""
+        workers = psutil.Process(self._process.pid).children()
+        at_ns = time.time_ns()
+        self._process.kill()
+        self._process.wait(20)
+        _, alive = psutil.wait_procs(workers, within_s)
+        assert not alive, "a worker goes on without its supervisor"
+        return at_ns
+
     def stop(self, within_s: float = 60) -> int:
         """Stops it on purpose; returns when that was asked, in wall nanoseconds."""
         at_ns = time.time_ns()

@@ -223,11 +223,14 @@ class StreamWriter:
             return
         self.playable_ns += reached.playable_ns - track.durable.playable_ns
         track.durable = reached
-        outcome.segments.append(
-            Segment(
-                self.key, track.start_wall_ns, reached.end_wall_ns, self._epoch, track.volume.name,
-                size_bytes, reached.fragment_count, reached.sample_count, digest,
-            )
+        outcome.segments.append(self._row(track, size_bytes, digest))
+
+    def _row(self, track: _Track, size_bytes: int, digest: bytes | None) -> Segment:
+        """What is durable of a segment."""
+        durable = track.durable
+        return Segment(
+            self.key, track.start_wall_ns, durable.end_wall_ns, self._epoch, track.volume.name,
+            size_bytes, durable.fragment_count, durable.sample_count, digest,
         )  # fmt: skip
 
     def _give_up(self, track: _Track, error: FootageError, outcome: SyncOutcome) -> None:
@@ -237,6 +240,9 @@ class StreamWriter:
                 self._current = None
             with suppress(VolumeError):
                 track.segment.abandon()
+            if track.written.fragment_count:
+                # Told even if nothing of it is certain, so that the next start finds the file wherever it is by now.
+                outcome.segments.append(self._row(track, track.durable.size_bytes, None))
             lost_from, lost_until = track.durable.end_wall_ns, track.written.end_wall_ns
             if lost_from < lost_until:
                 self._end_gap(GapRow(self.key, lost_from, lost_until, GapCause.DISK))

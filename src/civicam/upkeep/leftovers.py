@@ -7,10 +7,11 @@ from civicam.catalogue.catalogue import Catalogue
 from civicam.core.errors import FootageError, SegmentError
 from civicam.core.ids import StreamKey
 from civicam.footage.keys import KeyRing
-from civicam.footage.layout import MAX_TIME_NS, SegmentName, day_folder, day_of
+from civicam.footage.layout import SegmentName, day_folder, day_of
 from civicam.footage.recovery import recover
+from civicam.footage.segment import ClosedSegment
 from civicam.footage.volume import Volume
-from civicam.upkeep.rows import gap_rows, segment_row
+from civicam.upkeep.rows import gap_change, segment_row
 
 
 class Leftovers:
@@ -45,10 +46,18 @@ class Leftovers:
             if closed is None:
                 catalogue.forget(key, name.start_wall_ns)
                 continue
-            row = segment_row(closed, volume.name)
-            told = catalogue.gaps(key, (0, MAX_TIME_NS)) if closed.gaps else []
-            catalogue.record([row], gap_rows(closed, told))
+            self._tell(catalogue, volume, closed)
         return faults
+
+    @staticmethod
+    def _tell(catalogue: Catalogue, volume: Volume, closed: ClosedSegment) -> None:
+        key = closed.name.key
+        start_ns = min([closed.start_wall_ns, *(gap.start_wall_ns for gap in closed.gaps)])
+        gaps = gap_change(closed, catalogue.gaps(key, (start_ns, closed.end_wall_ns)))
+        with catalogue.changing() as change:
+            for gap in gaps.taken:
+                change.take_gap(key, gap.start_wall_ns)
+            change.store([segment_row(closed, volume.name), *gaps.told])
 
     def _found(self, catalogue: Catalogue, key: StreamKey) -> list[tuple[Volume, SegmentName]]:
         found = [*self._half_done(catalogue).get(key, ()), *self._untold(catalogue, key)]
