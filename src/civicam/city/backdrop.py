@@ -2,6 +2,9 @@
 
 import math
 import random
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ _FAR_M = 1e6
 _NIGHT_AMBIENT = np.array((0.15, 0.155, 0.18), np.float32)
 _LAMP_COLOUR = np.array((1.0, 0.80, 0.52), np.float32)
 LAMP_REACH_M = 6.5
+Thin = TypeVar("Thin", Tree, Lamp, SignalHead)
 HEAD_HEIGHT_M = 3.2
 
 
@@ -67,7 +71,7 @@ class Backdrop:
     def lamplight_at(self, x_m: float, y_m: float) -> float:
         """The light of the street lamps at one place on the ground, 1 right under a lamp."""
         away = (math.hypot(x_m - lamp.x_m - lamp.arm_m, y_m - lamp.y_m) for lamp in self._scene.lamps)
-        return min(1.2, sum((1 + (metres / LAMP_REACH_M) ** 2) ** -1.6 for metres in away))
+        return min(1.2, sum(math.pow(1 + (metres / LAMP_REACH_M) ** 2, -1.6) for metres in away))
 
     def _sky(self) -> Image.Image:
         width, height = self._big.width, self._big.height
@@ -132,21 +136,27 @@ class Backdrop:
     def _stand_solids(self) -> None:
         """Everything that stands, the farthest first."""
         scene = self._scene
-        solids: list[tuple[float, Building | Tree | Lamp | Box | SignalHead]] = []
-        solids.extend(
-            (self._depth_of((solid.x_m + solid.width_m / 2, solid.y_m + solid.depth_m / 2, 0.0)), solid)
-            for solid in (*scene.buildings, *scene.boxes)
-        )
-        solids.extend(
-            (self._depth_of((thing.x_m, thing.y_m, 0.0)), thing) for thing in (*scene.trees, *scene.lamps, *scene.heads)
-        )
-        for depth, solid in sorted(solids, key=lambda item: -item[0]):
-            if isinstance(solid, Building):
-                self._building(solid)
-            elif isinstance(solid, Box):
-                self._box(solid)
-            elif depth > 2:
-                {Tree: self._tree, Lamp: self._lamp, SignalHead: self._head}[type(solid)](solid, depth)  # type: ignore[operator]  # chosen by its own type
+        solids: list[tuple[float, Callable[[], None]]] = []
+        for building in scene.buildings:
+            middle = (building.x_m + building.width_m / 2, building.y_m + building.depth_m / 2, 0.0)
+            solids.append((self._depth_of(middle), partial(self._building, building)))
+        for box in scene.boxes:
+            middle = (box.x_m + box.width_m / 2, box.y_m + box.depth_m / 2, 0.0)
+            solids.append((self._depth_of(middle), partial(self._box, box)))
+        solids.extend(self._thin(scene.trees, self._tree))
+        solids.extend(self._thin(scene.lamps, self._lamp))
+        solids.extend(self._thin(scene.heads, self._head))
+        for _, draw_one in sorted(solids, key=lambda item: -item[0]):
+            draw_one()
+
+    def _thin(
+        self, things: Iterable[Thin], draw: Callable[[Thin, float], None]
+    ) -> Iterator[tuple[float, Callable[[], None]]]:
+        """What has one depth, as far as it is in front of the camera."""
+        for thing in things:
+            depth = self._depth_of((thing.x_m, thing.y_m, 0.0))
+            if depth > 2:
+                yield depth, partial(draw, thing, depth)
 
     def _depth_of(self, point: tuple[float, float, float]) -> float:
         return float(self._big.project(np.array([point]))[0, 2])
@@ -299,11 +309,11 @@ class Backdrop:
     def _through_lens(self, image: Image.Image) -> NDArray[np.uint8]:
         """Down to the sensor's pixels, with a lens that is a little soft and darker at its edge."""
         small = image.reduce(self._factor).filter(ImageFilter.GaussianBlur(0.35 * self._lens.height / 360))
-        rgb = np.asarray(small, np.float32)
-        return np.clip(rgb * self._vignette(), 0, 255).astype(np.uint8)
+        dimmed: NDArray[np.float32] = np.asarray(small, np.float32) * self._vignette()
+        return np.clip(dimmed, 0, 255).astype(np.uint8)
 
     def _vignette(self) -> NDArray[np.float32]:
-        y, x = np.mgrid[-1 : 1 : self._lens.height * 1j, -1 : 1 : self._lens.width * 1j]
+        y, x = np.linspace(-1, 1, self._lens.height)[:, None], np.linspace(-1, 1, self._lens.width)
         return (1 - 0.13 * (x**2 + y**2) ** 1.5 / 2).astype(np.float32)[..., None]
 
     def _darkened(self) -> NDArray[np.uint8]:

@@ -50,6 +50,7 @@ class GroundMap:
         self._left, _, right, self._top = scene.extent_m
         self.size = (round((right - self._left) * px_per_m), round((self._top - scene.extent_m[1]) * px_per_m))
         self.shade = self._shadows(scene, shadow_per_m)
+        self._shaded: NDArray[np.uint8] = np.asarray(self.shade)
         self.image = Image.fromarray(self._paint(self._materials(scene), sun, rng))
 
     def pixel(self, x_m: float, y_m: float) -> Point:
@@ -70,8 +71,7 @@ class GroundMap:
         x, y = self.pixel(x_m, y_m)
         if not (0 <= x < self.size[0] and 0 <= y < self.size[1]):
             return 0.0
-        value = self.shade.getpixel((int(x), int(y)))
-        return value / 255 if isinstance(value, int) else 0.0
+        return float(self._shaded[int(y), int(x)]) / 255
 
     def _materials(self, scene: Scene) -> NDArray[np.uint8]:
         image = Image.new("L", self.size, _NAMES.index("soil"))
@@ -124,7 +124,7 @@ class GroundMap:
                 draw.line([(float(a), float(b)) for a, b in points], fill=48, width=max(1, scale // 14))
             else:
                 draw.ellipse((x, y, x + edge, y + edge * 1.6), fill=18)
-        return np.asarray(image.filter(ImageFilter.BoxBlur(1)), np.float32) / 255
+        return np.asarray(image.filter(ImageFilter.BoxBlur(1)), np.float32) / np.float32(255)
 
     def _slabs(self, slab_m: float, rng: Rng) -> NDArray[np.float32]:
         """Joints between slabs, and slabs that are not all alike."""

@@ -35,7 +35,7 @@ def from_rgb(rgb: NDArray[np.uint8]) -> Picture:
     """Returns `rgb` (height by width by 3; both even, width a multiple of 4) as planes that may be written to."""
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
     yuv = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
-    planes: NDArray[np.uint8] = yuv.to_ndarray()
+    planes = np.asarray(yuv.to_ndarray(), np.uint8)
     height, width = rgb.shape[:2]
     quarter = (height // 2) * (width // 2)
     chroma = planes[height:].reshape(-1)
@@ -44,3 +44,8 @@ def from_rgb(rgb: NDArray[np.uint8]) -> Picture:
         chroma[:quarter].reshape(height // 2, width // 2),
         chroma[quarter:].reshape(height // 2, width // 2),
     )
+
+
+def luma_of(frame: av.VideoFrame) -> Bytes2:
+    """Returns the luma plane of a decoded YUV 4:2:0 frame."""
+    return np.asarray(frame.to_ndarray(), np.uint8)[: frame.height]

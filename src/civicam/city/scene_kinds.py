@@ -86,7 +86,7 @@ def _crossroads(rng: random.Random) -> Scene:
         _avenue_trees(scene, rng, y, 9.4)
     scene.trees.append(Tree(14.5, 18.0, 6.5, rng.getrandbits(31)))
     scene.lamps.append(Lamp(9.0, 14.0, -2.5))
-    for y in (47.0, 70.0, 95.0):
+    for y in (47, 70, 95):
         scene.lamps.extend([Lamp(9.0, y, -2.5), Lamp(-9.0, y, 2.5)])
     scene.lamps.extend([Lamp(-30, 42.0, 2.0), Lamp(30, 42.0, -2.0)])
     _stand_people(scene, rng, [(9.8, 16.5), (10.6, 17.2), (-11, 44.0), (12.6, 45.0)])
@@ -152,7 +152,7 @@ def _street(rng: random.Random) -> Scene:
     for y in range(14, 112, 9):
         if not low - 6 < y < high + 5:
             _avenue_trees(scene, rng, y, 7.2, height=6.0, skip_left=y < 20)
-    for y in (20.0, 44.0, 68.0, 92.0):
+    for y in (20, 44, 68, 92):
         scene.lamps.extend([Lamp(6.6, y, -2.2), Lamp(-6.6, y + 10, 2.2)])
     for side, heading in ((1, 0), (-1, 180)):
         for y in range(3, 118, 6):

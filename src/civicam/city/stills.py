@@ -17,8 +17,7 @@ def still(kind: str, conditions: Conditions, seed: int, *, width: int = 640, hei
         CityError: there is no such kind of scene.
     """
     renderer = Renderer(kind, seed, width=width, height=height, fps=15, frames=450, conditions=conditions)
-    image: Image.Image = renderer.frame(225).picture.frame().to_image()
-    return image
+    return Image.fromarray(renderer.frame(225).picture.frame().to_ndarray(format="rgb24"))
 
 
 def save_contact_sheet(path: Path, seed: int = 5) -> None:
