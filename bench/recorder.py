@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import psutil
 from rich.console import Console
@@ -90,6 +91,19 @@ def measure(contender: Contender, city: CityProcess, spec: CitySpec, options: ar
     )  # fmt: skip
 
 
+class _Costs(TypedDict):
+    """What a window measures of `Result`."""
+
+    seconds: float
+    processes: int
+    cpu_ms: float
+    private_mb: float
+    proportional_mb: float
+    bytes_mb_s: float
+    city_cpu_ms: float
+    machine_busy: float
+
+
 class _Window:
     """The measured time."""
 
@@ -101,7 +115,7 @@ class _Window:
         self._cpu_s = cpu_s(tree(contender.pids()))
         self._began = time.monotonic()
 
-    def end(self) -> dict[str, float | int]:
+    def end(self) -> "_Costs":
         pids = tree(self._contender.pids())
         seconds = time.monotonic() - self._began
         used_s, city_s = cpu_s(pids) - self._cpu_s, cpu_s([self._city.pid]) - self._city_cpu_s
@@ -109,16 +123,16 @@ class _Window:
         written = folder_bytes(self._folder) - self._bytes
         held = memory(pids)
         cameras = len(self._city.urls)
-        return {
-            "seconds": seconds,
-            "processes": len(pids),
-            "cpu_ms": used_s * 1000 / seconds / cameras,
-            "private_mb": held.private_bytes / 1e6 / cameras,
-            "proportional_mb": held.proportional_bytes / 1e6 / cameras,
-            "bytes_mb_s": written / 1e6 / seconds,
-            "city_cpu_ms": city_s * 1000 / seconds / cameras,
-            "machine_busy": busy,
-        }
+        return _Costs(
+            seconds=seconds,
+            processes=len(pids),
+            cpu_ms=used_s * 1000 / seconds / cameras,
+            private_mb=held.private_bytes / 1e6 / cameras,
+            proportional_mb=held.proportional_bytes / 1e6 / cameras,
+            bytes_mb_s=written / 1e6 / seconds,
+            city_cpu_ms=city_s * 1000 / seconds / cameras,
+            machine_busy=busy,
+        )
 
 
 def _settled(city: CityProcess) -> Sent:
@@ -140,7 +154,7 @@ def ratios(results: list[Result], of: str = "civicam") -> dict[str, dict[str, fl
 
 
 def _median(results: list[Result], name: str, key: str) -> float:
-    return statistics.median(getattr(result, key) for result in results if result.name == name)
+    return statistics.median(float(getattr(result, key)) for result in results if result.name == name)
 
 
 def show(results: list[Result], where: Machine, spec: CitySpec) -> None:

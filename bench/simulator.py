@@ -118,14 +118,15 @@ class CityProcess:
         """
         deadline = time.monotonic() + timeout_s
         before = self.sent().frames
-        while time.monotonic() < deadline:
+        while True:
             time.sleep(1)
             now = self.sent().frames
             silent = [camera for camera, frames in now.items() if frames <= before[camera]]
             if not silent:
                 return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(silent)} cameras are not played after {timeout_s:g} s, such as {silent[0]}")
             before = now
-        raise TimeoutError(f"{len(silent)} cameras are not played after {timeout_s:g} s, such as {silent[0]}")
 
     def _answer(self) -> str:
         assert self._process.stdout is not None

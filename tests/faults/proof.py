@@ -11,7 +11,7 @@ from civicam.catalogue.catalogue import ALL_TIME, Catalogue
 from civicam.catalogue.models import Segment
 from civicam.city.sent import FrameFate, SentFrame
 from civicam.core.ids import CameraId, StreamKey
-from civicam.core.spans import subtract
+from civicam.core.spans import subtract, touching, union
 from civicam.footage.fragment import Fragment, FragmentHeader
 from civicam.footage.keys import KeyRing
 from civicam.footage.layout import SegmentName, closed_path
@@ -24,6 +24,9 @@ from tests.fakes.house import main_stream
 _PARAMETER_SETS = (7, 8)
 _PLACED_WITHIN_NS = 5_000_000_000
 """How far a frame's recorded time may be off the moment it was sent, on a machine that has much to do."""
+
+_TOLD_WITHIN_NS = 300_000_000
+"""How far beside its gap a missing frame may have been sent."""
 
 
 class RecordedSample(NamedTuple):
@@ -59,6 +62,14 @@ class Proof:
     samples: int = 0
 
 
+def by_camera(frames: Iterable[SentFrame]) -> dict[CameraId, list[SentFrame]]:
+    """Sent frames of each camera, in order."""
+    found: dict[CameraId, list[SentFrame]] = {}
+    for frame in frames:
+        found.setdefault(frame.camera, []).append(frame)
+    return found
+
+
 def samples_of(fragment: Fragment) -> Iterator[RecordedSample]:
     """The coded frames of a fragment that `recorder.fmp4.fragment` made."""
     payload, header = fragment.payload, fragment.header
@@ -92,7 +103,7 @@ def prove(
 
     Proven: every file is closed, in its place, authentic and decodes; what the catalogue calls playable is in the
     files; what was due is playable or in a gap; every recorded frame was sent, in that order and no frame is there
-    twice; and its time is when it was sent.
+    twice; its time is when it was sent; and every frame that was sent and is missing lies in a gap.
     """
     proof = Proof()
     with Catalogue.open(catalogue_path) as catalogue:
@@ -108,6 +119,7 @@ def prove(
             found = [sample for fragment in read_all(volumes, keyring, rows) for sample in samples_of(fragment)]
             proof.samples += len(found)
             _compare(proof, camera, frames, found)
+            _told(proof, catalogue, camera, frames)
     return proof
 
 
@@ -174,3 +186,20 @@ def _compare(proof: Proof, camera: CameraId, frames: list[SentFrame], found: lis
         off_ns = max(off_ns, frames[number].wall_ns - sample.fragment.end_wall_ns)
         if off_ns > _PLACED_WITHIN_NS:
             proof.problems.append(f"{camera}: a frame is recorded {off_ns / 1e9:.1f} s off the time it was sent")
+
+
+def _told(proof: Proof, catalogue: Catalogue, camera: CameraId, frames: list[SentFrame]) -> None:
+    key = main_stream(camera)
+    gaps = union(
+        (gap.start_wall_ns - _TOLD_WITHIN_NS, gap.end_wall_ns + _TOLD_WITHIN_NS) for gap in catalogue.gaps(key)
+    )
+    told = catalogue.last_end(key)
+    until_ns = told[0] if told else 0
+    missing = [frame for number, frame in enumerate(frames) if number not in proof.recorded[camera]]
+    untold = [
+        frame
+        for frame in missing
+        if frame.wall_ns < until_ns and not touching(gaps, (frame.wall_ns, frame.wall_ns + 1))
+    ]
+    if untold:
+        proof.problems.append(f"{camera}: {len(untold)} frames are missing and no gap says so, from {untold[0]}")

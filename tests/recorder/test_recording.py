@@ -2,20 +2,15 @@
 
 import asyncio
 import hashlib
-import io
 import itertools
 import random
 from pathlib import Path
 
-import av
-
-from civicam.city.faults import Fault
 from civicam.city.sent import SentLog
 from civicam.city.server import CityServer, plan_cameras
 from civicam.core.ids import GapCause
 from civicam.core.spans import total_ns
 from civicam.footage.fragment import Fragment
-from civicam.recorder.supervisor import Supervisor
 from tests.fakes.house import CLOCK, House, main_stream, record
 from tests.fakes.loop import looped_stream
 

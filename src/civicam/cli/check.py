@@ -54,7 +54,7 @@ def check(
             with _progress("repairing", as_json) as tell:
                 mended = rebuild(
                     city.data.catalogue, city.volumes(), city.keyring(),
-                    deep=deep, now_ns=_now_ns(), progress=tell, threads=_threads(),
+                    deep=deep, now_ns=_now_ns(), progress=lambda done: tell(done, None), threads=_threads(),
                 )  # fmt: skip
         found = look(city, deep=deep, quiet=as_json)
     if as_json:
@@ -130,10 +130,10 @@ def _show_repair(mended: "RepairReport") -> None:
 
 
 @contextmanager
-def _progress(what: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def _progress(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
     out = console(stderr=True)
     if quiet or not out.is_terminal:
-        yield None
+        yield lambda _done, _total: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

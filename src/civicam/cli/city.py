@@ -117,6 +117,7 @@ async def _serve(order: _Order, list_: Path | None, *, as_json: bool, with_paren
     from civicam.city.server import CityServer
     from civicam.core.clock import SystemClock
 
+    scenario = load_scenario(order.scenario) if order.scenario else None  # before drawing, which takes long
     specs, drawn = _cameras(order)
     sent = SentLog()
     if order.truth is not None:
@@ -125,7 +126,7 @@ async def _serve(order: _Order, list_: Path | None, *, as_json: bool, with_paren
         specs,
         clock=SystemClock(),
         rng=random.Random(order.seed),
-        scenario=load_scenario(order.scenario) if order.scenario else None,
+        scenario=scenario,
         sent=sent,
     )
     await server.start(order.host, order.port)

@@ -38,7 +38,7 @@ cameras = ["cam-007"]
 kind = "loss"
 at_s = 30
 duration_s = 20
-share = 0.01
+rate = 0.01
 every_s = 90
 """
 

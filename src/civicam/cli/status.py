@@ -130,7 +130,7 @@ def _show(
             share(hour.get(key, nothing).share),
             *_day_cells(day[key]),
             when(oldest_ns) if oldest_ns else "none",
-            escape((stream.detail if stream else "") or _causes(day[key])),
+            escape((stream.detail if stream else "") or _causes(day[key], found["recorder"])),
         )
     out = console()
     running = f"runs: {found['address']}/status" if found["address"] else f"is {found['recorder']}"
@@ -138,7 +138,7 @@ def _show(
     out.print(table)
     total = _sum(day)
     say(f"all: {share(_sum(hour).share)} of the last hour, {share(total.share)} of the last day")
-    say(f"missing in the last day: {_causes(total) or 'nothing'}")
+    say(f"missing in the last day: {_causes(total, found['recorder']) or 'nothing'}")
     for volume in found["volumes"]:
         limit = f" of {size(volume['limit_bytes'])}" if volume["limit_bytes"] else ""
         held, free = size(volume["footage_bytes"]), size(volume["free_bytes"])
@@ -152,8 +152,9 @@ def _day_cells(part: "Completeness") -> tuple[str, str]:
     return share(part.share), span(missing) if missing else "-"
 
 
-def _causes(part: "Completeness") -> str:
+def _causes(part: "Completeness", recorder: str) -> str:
     told = [f"{span(gap_ns)} {cause.label}" for cause, gap_ns in part.gap_ns.items() if gap_ns]
     if part.unexplained_ns > 0:
-        told.append(f"{span(part.unexplained_ns)} not told yet")
+        why = "since the recorder stopped" if recorder == "stopped" else "not told yet"
+        told.append(f"{span(part.unexplained_ns)} {why}")
     return ", ".join(told)

@@ -1,5 +1,6 @@
 """The live table: every camera on one page, or the worst of them, with totals and what needs a person."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +22,7 @@ _COLOURS = {
     StreamState.STOPPED: "dim",
 }
 _MOST_ALARMS = 4
+_ADDRESS = re.compile(r"^rtsp://\S+: ")  # the row says which camera it is
 _NARROW = 100
 _SOUND_GAP_NS = 50_000_000
 """Gaps up to a frame or so are rounding, and not worth a colour."""
@@ -122,7 +124,7 @@ def _complete(streams: Sequence[StreamReport]) -> str:
 def _trouble(stream: StreamReport) -> str:
     """The last error while it lasts, then what is missing by cause."""
     if stream.state is not StreamState.RECORDING and stream.detail:
-        return stream.detail
+        return _ADDRESS.sub("", stream.detail)
     gaps = [f"{span(gap_ns)} {cause}" for cause, gap_ns in stream.gap_ns.items() if gap_ns > _SOUND_GAP_NS]
     return ", ".join(gaps)
 
