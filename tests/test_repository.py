@@ -124,9 +124,9 @@ def test_no_command_hands_out_footage() -> None:
     assert set(TREE) == COMMANDS
     for name, command in TREE.items():
         takes_path = {
-            (parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.human_readable_name.upper())
+            parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name.upper()
             for parameter in command.params
-            if "path" in parameter.type.name or "file" in parameter.type.name or "directory" in parameter.type.name
+            if "Path" in repr(parameter.type_descriptor.annotation)
         }
         allowed = WRITES_A_FILE.get(name, set()) | READS_A_FILE.get(name, set()) | {"--data"}
         assert takes_path <= allowed, name

@@ -228,6 +228,7 @@ class _Recorder:
         self._clock = clock
         self._on_update = on_update
         self._epoch = clock.wall_ns()
+        self._measured: list[VolumeStatus] = []
         self._status = RecorderStatus(self._epoch, self._epoch)
         self._rates = RateMeter()
         self._alarms: dict[str, list[str]] = {}
@@ -290,8 +291,8 @@ class _Recorder:
 
     def _measure(self) -> list[VolumeStatus]:
         with self._alarmed("catalogue"):
-            return measure(self._city, self._volumes, self._catalogue)
-        return self._status.volumes
+            self._measured = measure(self._city, self._volumes, self._catalogue)
+        return self._measured
 
     async def _keep_cameras(self) -> None:
         while True:

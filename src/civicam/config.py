@@ -364,7 +364,7 @@ def allowed(annotation: object) -> str:
     return words
 
 
-def _validate(value: object, annotation: object) -> object:
+def _validate(value: object, annotation: Any) -> object:
     """`value` as its field wants it; raises ValueError (pydantic's) if it is anything else."""
     from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 - worker processes carry settings without it
 

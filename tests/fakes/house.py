@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera
 from civicam.core.citykey import create_city_key, load_city_key
 from civicam.core.clock import SystemClock
-from civicam.core.ids import CameraId, StreamKey, StreamName, parse_camera_id
+from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.footage.fragment import Fragment
 from civicam.footage.keys import KeyRing
 from civicam.footage.layout import SegmentName, closed_path

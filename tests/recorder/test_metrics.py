@@ -181,7 +181,8 @@ def report(wall_s: float, samples: int, epoch: int = 1) -> WorkerReport:
 
 def test_rates_are_taken_over_five_seconds() -> None:
     meter = RateMeter()
-    assert meter.update([report(0, 0)]) == {}
+    rates = meter.update([report(0, 0)])
+    assert rates == {}
     for second in range(1, 20):
         rates = meter.update([report(second, min(10, second) * 15)])
     assert rates["a/main"] == Rate(0, 0)

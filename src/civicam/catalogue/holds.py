@@ -48,7 +48,7 @@ def release_hold(connection: sqlite3.Connection, number: int, now_ns: int) -> No
     """
     row = connection.execute(f"{_SELECT} AND id = ?", (number,)).fetchone()
     if row is None:
-        raise CatalogueError("no such hold", where=f"hold {number}", fix="see `civicam hold list`")
+        raise CatalogueError("no such hold", where=f"hold {number}", fix="see which holds there are")
     connection.execute("UPDATE holds SET released_ns = ? WHERE id = ?", (now_ns, number))
     _mark(connection, _hold(row))
 

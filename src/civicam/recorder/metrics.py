@@ -104,12 +104,12 @@ def _worker_metrics(status: RecorderStatus) -> Iterator[Metric]:
     write = HistogramMetricFamily("civicam_write_seconds", "Sealing and writing a fragment.", labels=("worker",))
     sync = HistogramMetricFamily("civicam_sync_seconds", "Syncing a segment file to disk.", labels=("worker",))
     for report in status.reports:
-        worker = [str(report.worker)]
-        backlog.add_metric(worker, report.backlog_bytes)
-        limit.add_metric(worker, report.backlog_limit_bytes)
-        dropped.add_metric(worker, report.dropped_fragments)
-        write.add_metric(worker, _buckets(report.write), report.write.sum_s)
-        sync.add_metric(worker, _buckets(report.sync), report.sync.sum_s)
+        labels = [str(report.worker)]
+        backlog.add_metric(labels, report.backlog_bytes)
+        limit.add_metric(labels, report.backlog_limit_bytes)
+        dropped.add_metric(labels, report.dropped_fragments)
+        write.add_metric(labels, _buckets(report.write), report.write.sum_s)
+        sync.add_metric(labels, _buckets(report.sync), report.sync.sum_s)
     yield from (up, restarts, backlog, limit, dropped, write, sync)
 
 
@@ -204,7 +204,8 @@ def _application(status: StatusSource) -> "WSGIApplication":
             return answer(HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", "GET only\n")
         match environ.get("PATH_INFO"):
             case "/metrics":
-                return metrics(environ, start_response)
+                page: Iterable[bytes] = metrics(environ, start_response)
+                return page
             case "/status":
                 return answer(HTTPStatus.OK, "application/json", status().to_json())
             case "/":
