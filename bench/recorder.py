@@ -24,7 +24,7 @@ from bench.contender import Contender
 from bench.measure import Machine, cpu_s, folder_bytes, machine, memory, tree
 from bench.ours import Civicam
 from bench.rivals import Ffmpeg, Gstreamer
-from bench.simulator import WORK, CityProcess, CitySpec, Sent, prepare
+from bench.simulator import WORK, CityProcess, CitySpec, prepare, settled
 
 CONTENDERS: dict[str, Callable[[], Contender]] = {"civicam": Civicam, "ffmpeg": Ffmpeg, "gstreamer": Gstreamer}
 
@@ -79,7 +79,7 @@ def measure(contender: Contender, city: CityProcess, spec: CitySpec, options: ar
         costs = window.end()
     finally:
         contender.stop()
-    after = _settled(city)
+    after = settled(city)
     found = contender.recorded(spec.frame_90k)
     sent = sum(after.frames.values()) - sum(before.frames.values())
     recorded = sum(one.samples for one in found.values())
@@ -133,17 +133,6 @@ class _Window:
             city_cpu_ms=city_s * 1000 / seconds / cameras,
             machine_busy=busy,
         )
-
-
-def _settled(city: CityProcess) -> Sent:
-    """What was sent, once nobody plays any more."""
-    before = city.sent()
-    while True:
-        time.sleep(1)
-        now = city.sent()
-        if now.frames == before.frames:
-            return now
-        before = now
 
 
 def ratios(results: list[Result], of: str = "civicam") -> dict[str, dict[str, float]]:

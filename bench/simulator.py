@@ -136,6 +136,17 @@ class CityProcess:
         return line
 
 
+def settled(city: CityProcess) -> Sent:
+    """What was sent, once nobody plays any more."""
+    before = city.sent()
+    while True:
+        time.sleep(1)
+        now = city.sent()
+        if now.frames == before.frames:
+            return now
+        before = now
+
+
 async def _serve(spec: CitySpec) -> None:
     rng = random.Random(1)
     server = CityServer(plan_cameras(spec.cameras, _streams(spec), rng), clock=SystemClock(), rng=rng)

@@ -38,7 +38,7 @@ _TAIL_BYTES = 8  # of what is skipped, so much may be the front of something
 PacketHandler = Callable[[memoryview, int, int, int], None]
 """Called with a buffer, where a packet starts and ends in it, and when it came on the monotonic clock."""
 
-_READS_PER_S = 3
+_READS_PER_S = 2
 _MOST_WAITING_BYTES = 128 << 10
 
 

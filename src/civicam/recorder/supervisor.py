@@ -26,6 +26,12 @@ _STOP_WITHIN_S = 30.0
 _RESTART_S = (0.2, 10.0)
 _HEALTHY_AFTER_S = 60.0
 _LINE_LIMIT = 16 << 20
+_ALLOCATOR = {
+    "MALLOC_ARENA_MAX": "2",
+    # Fragments come and go all the time: memory given back after each would be asked for again, page by page.
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(16 << 20),
+}
 
 
 def worker_count(asked: int, streams: int) -> int:
@@ -107,7 +113,7 @@ class _Worker:
 
     async def _live(self, stop: asyncio.Event) -> None:
         """One life of the process."""
-        environment = os.environ | {"MALLOC_ARENA_MAX": "2"}
+        environment = os.environ | _ALLOCATOR
         self.process = process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "civicam.recorder.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, limit=_LINE_LIMIT,
