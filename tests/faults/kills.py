@@ -13,7 +13,7 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -118,6 +118,18 @@ class Outcome:
         }
 
 
+def wait_until_recorded(house: House, cameras: Iterable[CameraId], within_s: float = 60) -> None:
+    """Waits until every camera has durable footage that was taken after this moment."""
+    since_ns, deadline = time.time_ns(), time.monotonic() + within_s
+    while True:
+        with house.catalogue as catalogue:
+            ends = [catalogue.last_segment_end(main_stream(camera)) or 0 for camera in cameras]
+        if min(ends) > since_ns:
+            return
+        assert time.monotonic() < deadline, "not every camera is recorded again"
+        time.sleep(0.3)
+
+
 class Trial:
     """A city, a recorder, and a seed."""
 
@@ -148,7 +160,7 @@ class Trial:
             is_starting = self._rng.random() < _STARTING_SHARE
             time.sleep(self._rng.uniform(0.05, 1.5) if is_starting else self._rng.uniform(1.5, 6))
             system = self._kill(system, what, worker)
-        self._wait_until_all_are_recorded(system)
+        wait_until_recorded(self._house, self._city.urls)
         self._stops_ns.append(system.stop())
 
     def _kill(self, system: SystemProcess, what: Victim, worker: int) -> SystemProcess:
@@ -162,16 +174,6 @@ class Trial:
         number = len(self.outcome.kills) + 1
         self.outcome.kills.append(Kill(number, what, worker if what is Victim.WORKER else None, at_ns))
         return system if what is Victim.WORKER else SystemProcess(self._plan, self._folder)
-
-    def _wait_until_all_are_recorded(self, system: SystemProcess, within_s: float = 60) -> None:
-        since_ns, deadline = time.time_ns(), time.monotonic() + within_s
-        while True:
-            with self._house.catalogue as catalogue:
-                ends = [catalogue.last_segment_end(main_stream(camera)) or 0 for camera in self._city.urls]
-            if min(ends) > since_ns:
-                return
-            assert time.monotonic() < deadline, "not every camera is recorded again"
-            time.sleep(0.3)
 
     def _look(self) -> None:
         time.sleep(1.5)  # the city writes its log once a second

@@ -71,6 +71,20 @@ class SystemProcess:
         self._process.wait(20)
         return at_ns
 
+    def signal_supervisor(self, number: signal.Signals) -> None:
+        """Sends the supervisor, and it alone, a signal."""
+        self._process.send_signal(number)
+
+    def fill_report_pipe(self, worker: int) -> None:
+        """Fills the pipe that a worker's reports go through, as many reports do that nobody reads."""
+        process = self.worker(worker)
+        assert process is not None
+        descriptor = os.open(f"/proc/{process.pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(descriptor, bytes(1))
+        os.close(descriptor)
+
     def kill_supervisor(self, within_s: float = 60) -> int:
         """Kills the supervisor only, and waits for its workers to end; returns when, in wall nanoseconds."""
         workers = psutil.Process(self._process.pid).children()

@@ -57,6 +57,7 @@ class Worker:
     Args:
         number: its place among the workers.
         plan: what holds for every stream.
+        reports: where reports go.
         clock: the time; its reading at the start is this worker's epoch.
         rng: jitter.
 
@@ -64,9 +65,12 @@ class Worker:
         ConfigError: the city key cannot be read.
     """
 
-    def __init__(self, number: int, plan: WorkerPlan, *, clock: Clock, rng: random.Random) -> None:
+    def __init__(
+        self, number: int, plan: WorkerPlan, reports: asyncio.WriteTransport, *, clock: Clock, rng: random.Random
+    ) -> None:
         self._number = number
         self._plan = plan
+        self._reports = reports
         self._clock = clock
         self._rng = rng
         self._epoch = clock.wall_ns()
@@ -170,7 +174,9 @@ class Worker:
                 self._archive.sync_latency,
                 self._volumes.alarms() + self._archive.alarms(),
             )
-            _say(report.to_json())
+            # Somebody who is gone hears nothing, and somebody who does not listen gets no second report to wait for.
+            if not self._reports.is_closing() and not self._reports.get_write_buffer_size():
+                self._reports.write(report.to_json().encode() + b"\n")
             await self._clock.sleep(_REPORT_EVERY_S)
 
 
@@ -216,12 +222,6 @@ class _Stream:
         )
 
 
-def _say(line: str) -> None:
-    """Writes a line to the supervisor. A pipe that is full for long means that nobody reads: the line is left out."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 async def _main() -> None:
     loop = asyncio.get_running_loop()
     commands = asyncio.StreamReader(limit=1 << 20)
@@ -229,7 +229,8 @@ async def _main() -> None:
     number, plan = decode_hello((await commands.readline()).decode())
     gc.freeze()  # modules live as long as the process; what streams leave behind is freed by counting references
     gc.set_threshold(50_000, 20, 20)
-    worker = Worker(number, plan, clock=SystemClock(), rng=random.Random())
+    reports, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout)
+    worker = Worker(number, plan, reports, clock=SystemClock(), rng=random.Random())
     await worker.run(commands)
 
 
