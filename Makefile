@@ -27,7 +27,8 @@ format:  ## mend what the first two gates can mend
 bench:  ## measure against ffmpeg and GStreamer on this machine (installs both; minutes)
 	@tools/setup.sh bench
 	$(RUN)python -m bench.recorder --cameras 100 --bitrate 500 --seconds 60
-	$(RUN)python -m bench.recorder --cameras 20 --bitrate 4000 --seconds 60
+	$(RUN)python -m bench.recorder --cameras 20 --bitrate 4000 --size 1920x1080 --seconds 60
+	$(RUN)python -m bench.city --cameras 50,100,200,400,800 --seconds 60
 
 clean:  ## remove what setup, tests and the demo made
 	rm -rf .venv .tools .demo

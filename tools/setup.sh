@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up the project's own environment in .venv, and what it needs from the system; says in one line what it installs.
-# Usage: tools/setup.sh [run|test]
+# Usage: tools/setup.sh [run|test|bench]
 set -eu
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
@@ -42,6 +42,15 @@ if [ "$purpose" = test ]; then
         "$gst/libgstvideoparsersbad.so=gstreamer1.0-plugins-bad" \
         "$gst/libgstapp.so=gstreamer1.0-plugins-base" \
         '/usr/lib/python3/dist-packages/gi=python3-gi')
+fi
+
+if [ "$purpose" = bench ]; then
+    # shellcheck disable=SC2046
+    apt_install $(missing \
+        '/usr/bin/ffmpeg=ffmpeg' \
+        '/usr/bin/gst-launch-1.0=gstreamer1.0-tools' \
+        "/usr/lib/*/gstreamer-1.0/libgstrtp.so=gstreamer1.0-plugins-good" \
+        "/usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so=gstreamer1.0-plugins-bad")
 fi
 
 [ -d .venv ] || echo "setup: installing civicam and its libraries from PyPI into .venv"
