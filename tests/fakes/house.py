@@ -95,6 +95,20 @@ class House:
         return found
 
 
+def samples(fragments: list[Fragment]) -> list[bytes]:
+    """The coded frames of fragments, read by the `trun` table (ISO/IEC 14496-12, 8.8.8)."""
+    found = []
+    for fragment in fragments:
+        payload, count = fragment.payload, fragment.header.sample_count
+        moof_bytes = int.from_bytes(payload[:4], "big")
+        rows, at = payload[moof_bytes - 16 * count : moof_bytes], moof_bytes + 8
+        for row in range(count):
+            size = int.from_bytes(rows[16 * row + 4 : 16 * row + 8], "big")
+            found.append(payload[at : at + size])
+            at += size
+    return found
+
+
 async def record(
     plan: RecorderPlan, until: Callable[[Supervisor], Awaitable[object]], *, rng: random.Random | None = None
 ) -> Supervisor:

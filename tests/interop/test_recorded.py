@@ -6,29 +6,14 @@ from pathlib import Path
 import pytest
 
 from civicam.core.ids import CameraId
-from civicam.footage.fragment import Fragment
 from civicam.recorder.supervisor import Supervisor
-from tests.fakes.house import CLOCK, House, record
+from tests.fakes.house import CLOCK, House, record, samples
 from tests.interop.gstreamer import CARS, GOOD, PEOPLE, demuxed, needs_gstreamer, serving
 
 pytestmark = needs_gstreamer
 
 SAMPLES = 120
 """Of each clip: 10 to 12 s of it."""
-
-
-def samples(fragments: list[Fragment]) -> list[bytes]:
-    """The coded frames of fragments, read by the `trun` table (ISO/IEC 14496-12, 8.8.8)."""
-    found = []
-    for fragment in fragments:
-        payload, count = fragment.payload, fragment.header.sample_count
-        moof_bytes = int.from_bytes(payload[:4], "big")
-        rows, at = payload[moof_bytes - 16 * count : moof_bytes], moof_bytes + 8
-        for row in range(count):
-            size = int.from_bytes(rows[16 * row + 4 : 16 * row + 8], "big")
-            found.append(payload[at : at + size])
-            at += size
-    return found
 
 
 @pytest.mark.parametrize(

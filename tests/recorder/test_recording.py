@@ -10,23 +10,8 @@ from civicam.city.sent import SentLog
 from civicam.city.server import CityServer, plan_cameras
 from civicam.core.ids import GapCause
 from civicam.core.spans import total_ns
-from civicam.footage.fragment import Fragment
-from tests.fakes.house import CLOCK, House, main_stream, record
+from tests.fakes.house import CLOCK, House, main_stream, record, samples
 from tests.fakes.loop import looped_stream
-
-
-def digests(fragments: list[Fragment]) -> list[str]:
-    """SHA-256 of each recorded sample, in order."""
-    found = []
-    for fragment in fragments:
-        moof_bytes = int.from_bytes(fragment.payload[:4], "big")
-        count = fragment.header.sample_count
-        rows, at = fragment.payload[moof_bytes - 16 * count : moof_bytes], moof_bytes + 8
-        for row in range(count):
-            size = int.from_bytes(rows[16 * row + 4 : 16 * row + 8], "big")
-            found.append(hashlib.sha256(fragment.payload[at : at + size]).hexdigest())
-            at += size
-    return found
 
 
 async def seconds(count: float) -> None:
@@ -50,7 +35,7 @@ def test_every_sample_sent_is_recorded_sealed_and_comes_back(tmp_path: Path) -> 
     with house.catalogue as catalogue:
         for camera in catalogue.cameras():
             fragments = house.fragments(camera.id)
-            came = digests(fragments)
+            came = [hashlib.sha256(sample).hexdigest() for sample in samples(fragments)]
             went = [frame.sha256 for frame in sent.frames if frame.camera == camera.id]
             assert len(came) > 60
             assert went[: len(came)] == came
