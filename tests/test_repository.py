@@ -126,12 +126,12 @@ def test_an_ambient_call_is_found(code: str) -> None:
 
 def test_no_command_hands_out_footage() -> None:
     assert set(TREE) == COMMANDS
-    assert any("path" in str(parameter.display_type) for parameter in TREE["city"].params)
+    assert any("Path" in str(parameter.type_descriptor.annotation) for parameter in TREE["city"].params)
     for name, command in TREE.items():
         takes_path = {
-            (parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper())
+            parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.opts[0].upper()
             for parameter in command.params
-            if re.search("path|file|directory", str(parameter.display_type))
+            if "Path" in str(parameter.type_descriptor.annotation)
         }
         allowed = WRITES_A_FILE.get(name, set()) | READS_A_FILE.get(name, set()) | {"--data"}
         assert takes_path <= allowed, name
