@@ -218,5 +218,5 @@ class CatalogueMachine(RuleBasedStateMachine):
 
 TestCatalogueMachine = CatalogueMachine.TestCase
 TestCatalogueMachine.settings = settings(
-    max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
