@@ -5,6 +5,7 @@ are parsed where they lie, and only a packet that a read cut in two is copied, t
 """
 
 import asyncio
+import os
 import re
 import socket
 import struct
@@ -38,7 +39,10 @@ _TAIL_BYTES = 8  # of what is skipped, so much may be the front of something
 PacketHandler = Callable[[memoryview, int, int, int], None]
 """Called with a buffer, where a packet starts and ends in it, and when it came on the monotonic clock."""
 
-_READS_PER_S = 2
+FramedHandler = Callable[[memoryview, int, int, int, int], int]
+"""Called with a buffer, where frames start and where the buffer ends, the first two bytes of frames, and when they
+came; returns where something else starts."""
+
 _MOST_WAITING_BYTES = 128 << 10
 
 
@@ -54,8 +58,13 @@ class Packets(Protocol):
         ...
 
     @property
+    def framed(self) -> FramedHandler:
+        """Takes plain RTP packets in turn, with their frames. See `RtpReceiver.framed`."""
+        ...
+
+    @property
     def rtp(self) -> PacketHandler:
-        """Takes an RTP packet."""
+        """Takes any RTP packet."""
         ...
 
     @property
@@ -106,12 +115,12 @@ class Connection(asyncio.BufferedProtocol):
         self._on_message = on_message
         self._transport: asyncio.Transport | None = None
         self._view = _buffer.view
-        self._taken_bytes = 0
-        self._rate_bytes = 0
+        self._descriptor = -1
         self._waiting_bytes = 1
         self._rest = b""  # what the last read cut off
         self._packets: Packets | None = None
-        self._on_rtp: PacketHandler | None = None
+        self._on_framed: FramedHandler | None = None
+        self._rtp_mark = 0
         self._rtp_channel, self._rtcp_channel = -1, -1
         self._resync: re.Pattern[bytes] | None = None
         self._garbage_bytes = 0
@@ -120,7 +129,7 @@ class Connection(asyncio.BufferedProtocol):
     def attach(self, packets: Packets, rtp_channel: int, rtcp_channel: int) -> None:
         """Packets on these channels go to `packets` from now on."""
         self._packets = packets
-        self._on_rtp = packets.rtp
+        self._on_framed = packets.framed
         self._use_channels(rtp_channel, rtcp_channel)
 
     @property
@@ -137,33 +146,38 @@ class Connection(asyncio.BufferedProtocol):
         """From now on whatever comes is read when it comes."""
         self._wake_for(1)
 
-    def tick(self) -> None:
-        """Called about once a second while packets come: from now on they are read some at a time.
+    def read_waiting(self) -> None:
+        """Called some times a second while packets come: takes what has come since, in one read.
 
-        Most of what a small read costs is waking up for it. So the kernel is asked to wait until a good part of a
-        second's bytes are there (SO_RCVLOWAT, socket(7)). A stream that pauses is read at once, whatever is there.
+        Waking up costs several times what a small read does, for the processor has gone cold meanwhile. So the kernel
+        is asked not to wake us for less than a large part of the buffer (SO_RCVLOWAT, socket(7)), and whoever looks
+        after all connections reads many of them one after the other. The end of the connection still wakes us.
         """
-        taken, self._taken_bytes = self._taken_bytes, 0
-        if not taken:
-            self.read_at_once()
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._descriptor < 0:
             return
-        # Smoothed over some seconds, for a second with a key frame in it is several times one without.
-        self._rate_bytes += (taken - self._rate_bytes) // 4 if self._rate_bytes else taken
-        wanted, waiting = min(self._rate_bytes // _READS_PER_S, _MOST_WAITING_BYTES), self._waiting_bytes
-        if not waiting * 2 // 3 < wanted < waiting * 3 // 2:
-            self._wake_for(max(wanted, 1))
+        self._wake_for(_MOST_WAITING_BYTES)
+        try:
+            nbytes = os.readv(self._descriptor, (self.get_buffer(-1),))
+        except BlockingIOError:
+            return  # nothing came
+        except OSError as error:
+            self.fail(ConnectError(f"the connection broke: {_reason(error)}"))
+            return
+        if nbytes:
+            self.buffer_updated(nbytes)
 
     def _wake_for(self, waiting_bytes: int) -> None:
-        if waiting_bytes != self._waiting_bytes and self._transport is not None:
-            self._waiting_bytes = waiting_bytes
-            connected = self._transport.get_extra_info("socket")
-            if connected is not None and not self._transport.is_closing():
-                connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting_bytes)
+        transport = self._transport
+        if waiting_bytes == self._waiting_bytes or self._descriptor < 0 or transport is None or transport.is_closing():
+            return
+        self._waiting_bytes = waiting_bytes
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting_bytes)
 
     def end(self, error: CameraError) -> None:
         """Takes no more packets, because of `error`; messages can still be exchanged."""
         self.read_at_once()
-        self._packets = self._on_rtp = None
+        self._packets = self._on_framed = None
         if not self.ended.done():
             self.error = error
             self.ended.set_result(None)
@@ -177,6 +191,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        connected = transport.get_extra_info("socket")
+        self._descriptor = connected.fileno() if connected is not None else -1
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`."""
@@ -196,26 +212,23 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """See `asyncio.BufferedProtocol`."""
         arrival_ns = self._monotonic_ns()
-        self._taken_bytes += nbytes
         view, at, end = self._view, 0, len(self._rest) + nbytes
-        on_rtp, rtp_channel = self._on_rtp, self._rtp_channel
         try:
-            while end - at > 4:
-                magic, channel, size, version = _unpack_frame(view, at)
-                if magic != _DOLLAR or version & 0xC0 != 0x80:
-                    if not (taken := self._between_packets(at, end, arrival_ns)):
-                        break
-                    at += taken
-                    on_rtp, rtp_channel = self._on_rtp, self._rtp_channel
-                    continue
-                stop = at + 4 + size
-                if stop > end:
+            while True:
+                if self._on_framed is not None:
+                    at = self._on_framed(view, at, end, self._rtp_mark, arrival_ns)
+                if end - at <= 4:
                     break
-                if channel == rtp_channel and on_rtp is not None:
-                    on_rtp(view, at + 4, stop, arrival_ns)
+                magic, channel, size, version = _unpack_frame(view, at)
+                stop = at + 4 + size
+                if magic != _DOLLAR or version & 0xC0 != 0x80:
+                    stop = at + self._between_packets(at, end, arrival_ns)
+                    if stop == at:
+                        break
+                elif stop > end:
+                    break
                 else:
-                    self._other_channel(channel, at + 4, stop, arrival_ns)
-                    on_rtp, rtp_channel = self._on_rtp, self._rtp_channel
+                    self._on_packet(channel, at + 4, stop, arrival_ns)
                 at = stop
         except CameraError as error:
             self.fail(error)
@@ -224,12 +237,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._packets is not None:
             self._packets.end_of_read()
 
-    def _other_channel(self, channel: int, start: int, stop: int, arrival_ns: int) -> None:
-        """Reports, and packets of a camera that does not use the channels it agreed to."""
+    def _on_packet(self, channel: int, start: int, stop: int, arrival_ns: int) -> None:
+        """What is no plain packet in turn, reports, and packets of a camera that uses channels it did not agree to."""
         packets = self._packets
         if packets is None:
             return
-        if channel == self._rtcp_channel:
+        if channel == self._rtp_channel:
+            packets.rtp(self._view, start, stop, arrival_ns)
+        elif channel == self._rtcp_channel:
             packets.rtcp(self._view, start, stop, arrival_ns)
             if packets.is_over:
                 raise ConnectError("the camera ended the stream")
@@ -250,6 +265,7 @@ class Connection(asyncio.BufferedProtocol):
     def _use_channels(self, rtp_channel: int, rtcp_channel: int) -> None:
         assert self._packets is not None
         self._rtp_channel, self._rtcp_channel = rtp_channel, rtcp_channel
+        self._rtp_mark = _DOLLAR << 8 | rtp_channel
         kind = self._packets.payload_type
         rtp = b"\\$%b..[\x80-\xbf][%b%b]" % tuple(re.escape(bytes((n,))) for n in (rtp_channel, kind, kind | 0x80))
         rtcp = b"\\$%b..[\x80-\xbf][\xc8-\xcc]" % re.escape(bytes((rtcp_channel,)))

@@ -9,6 +9,8 @@ MAX_LATE_PACKETS = 100
 
 _HEADER_BYTES = 12
 _unpack_header = struct.Struct("!BBHII").unpack_from
+_FRAME_BYTES = 4
+_unpack_framed = struct.Struct("!HHHHII").unpack_from
 
 
 class Payloads(Protocol):
@@ -86,6 +88,40 @@ class RtpReceiver:
     def expected(self) -> int:
         """Packets that should have come."""
         return self._next - self._base
+
+    def framed(self, view: memoryview, at: int, end: int, mark: int, arrival_ns: int) -> int:
+        """Takes all plain packets from `at` on that follow one on another, each behind its frame (RFC 2326 10.12).
+
+        This is the hot path: it takes nearly all packets there are, with no more than one call for each.
+
+        Args:
+            view: the buffer.
+            at: where the first frame starts.
+            end: where the buffer ends.
+            mark: the first two bytes of the stream's frames, `$` and the channel.
+            arrival_ns: when they came.
+
+        Returns:
+            Where something else starts, which `packet` or somebody else must look at: the end, a packet that is cut off
+            or out of turn or not plain, or bytes of another kind.
+        """
+        push, ssrc, turn = self._push, self.ssrc, self._next
+        plain, marked = 0x8000 | self._plain, 0x8000 | self._marked
+        while end - at > _FRAME_BYTES + _HEADER_BYTES:
+            found, size, first, sequence, timestamp, source = _unpack_framed(view, at)
+            stop = at + _FRAME_BYTES + size
+            if found != mark or stop > end or sequence != turn & 0xFFFF or source != ssrc or size <= _HEADER_BYTES:
+                break
+            if first == plain:
+                push(view, at + 16, stop, timestamp, False, arrival_ns)
+            elif first == marked:
+                push(view, at + 16, stop, timestamp, True, arrival_ns)
+            else:
+                break
+            turn += 1
+            at = stop
+        self._next = turn
+        return at
 
     def packet(self, view: memoryview, start: int, end: int, arrival_ns: int) -> None:
         """Takes the packet `view[start:end]`."""

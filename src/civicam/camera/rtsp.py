@@ -205,11 +205,12 @@ class RtspSession:
         if self._connection is not None:
             self._connection.end(error)
 
-    def tick(self, now_ns: int) -> None:
-        """Called about once a second while playing: keeps the session alive and reports reception."""
+    def tick(self) -> None:
+        """Called some times a second while playing: reads, keeps the session alive and reports reception."""
         if self._track is None or self._connection is None or not self._next_report_ns:
             return
-        self._connection.tick()
+        self._connection.read_waiting()
+        now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_report_ns:
             self._next_report_ns = now_ns + REPORT_EVERY_NS
             self._transport.send_report(self._connection, self._track.receiver_report(self._ssrc, now_ns))

@@ -155,18 +155,17 @@ class CameraSource:
                 self._failures = 0
         self._session = self._track = None
 
-    def _tick(self, now_ns: int) -> None:
+    def _tick(self) -> None:
         session, track = self._session, self._track
         if session is None or track is None:
             return
+        session.tick()
         track.count()
         last_ns = self.counters.last_sample_ns
         if last_ns >= self._playing_since_ns:
             self.counters.last_error = ""
-        if now_ns - max(last_ns, self._playing_since_ns) > self._settings.stall_s * 1e9:
+        if self._clock.monotonic_ns() - max(last_ns, self._playing_since_ns) > self._settings.stall_s * 1e9:
             session.end(StallError(f"no picture for {self._settings.stall_s:g} s", fix="look at the camera's load"))
-        else:
-            session.tick(now_ns)
 
     def _backoff_s(self, error: CameraError) -> float:
         settings = self._settings

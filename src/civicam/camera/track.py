@@ -6,7 +6,7 @@ from civicam.camera.rtcp import Bye, Reception, SenderReport, parse_compound, re
 from civicam.camera.rtp import RtpReceiver
 from civicam.camera.sample import H264Setup, Sample, SampleSink
 from civicam.camera.sdp import H264Offer
-from civicam.camera.timeline import Timeline
+from civicam.camera.timeline import TICKS_A_SECOND, Timeline
 from civicam.core.clock import Clock
 from civicam.core.errors import RtpError
 from civicam.core.ids import GapCause
@@ -49,6 +49,7 @@ class VideoTrack:
         self.push = self._depacketiser.push
         self.lost = self._depacketiser.lost
         self._receiver = RtpReceiver(offer.payload_type, self)
+        self.framed = self._receiver.framed
         self.rtp = self._receiver.packet
         self._restarted = "the camera was connected to again" if previous is not None else ""
         self._rtcp_malformed = 0
@@ -57,8 +58,6 @@ class VideoTrack:
         self._report: SenderReport | None = None
         self._report_arrival_ns = 0
         self._reported = (0, 0)  # expected and lost at the last receiver report
-        self._transit_90k: int | None = None
-        self._jitter_90k = 0.0
 
     @property
     def has_begun(self) -> bool:
@@ -73,7 +72,6 @@ class VideoTrack:
         self._restarted = "the camera started a new stream"
         self._report = None
         self._reported = (0, 0)
-        self._transit_90k = None
 
     def parameters(self, setup: H264Setup) -> None:
         """See `h264.AccessUnits`."""
@@ -84,24 +82,17 @@ class VideoTrack:
 
     def unit(self, data: bytes, timestamp: int, arrival_ns: int, is_key: bool) -> None:
         """See `h264.AccessUnits`."""
-        moment = self._timeline.place(timestamp, arrival_ns, is_key)
+        pts_90k, wall_ns, camera_wall_ns, jump = self._timeline.place(timestamp, arrival_ns, is_key)
         if self._restarted:
             self._sink.discontinuity(self._restarted)
             self._restarted = ""
-        elif moment.jump:
-            self._transit_90k = None
-            self._sink.discontinuity(moment.jump)
-        pts_90k = moment.pts_90k
-        transit = arrival_ns * 9 // 100_000 - pts_90k
-        if self._transit_90k is not None:
-            # RFC 3550 6.4.1, once a picture: its packets share a timestamp and leave the camera in one go.
-            self._jitter_90k += (abs(transit - self._transit_90k) - self._jitter_90k) / 16
-        self._transit_90k = transit
+        elif jump:
+            self._sink.discontinuity(jump)
         counters = self._counters
         counters.samples += 1
         counters.media_bytes += len(data)
         counters.last_sample_ns = arrival_ns
-        self._sink.sample(Sample(data, pts_90k, moment.wall_ns, moment.camera_wall_ns, is_key))
+        self._sink.sample(Sample(data, pts_90k, wall_ns, camera_wall_ns, is_key))
 
     def damaged(self, detail: str) -> None:
         """See `h264.AccessUnits`."""
@@ -144,7 +135,8 @@ class VideoTrack:
         if self._report is not None:
             last_sr = self._report.ntp >> 16 & 0xFFFFFFFF
             delay = (now_ns - self._report_arrival_ns) * 65536 // 1_000_000_000
-        block = Reception(receiver.ssrc, fraction, lost, receiver.highest, int(self._jitter_90k), last_sr, delay)
+        jitter_90k = int(self._timeline.jitter_ns * TICKS_A_SECOND / 1e9)
+        block = Reception(receiver.ssrc, fraction, lost, receiver.highest, jitter_90k, last_sr, delay)
         return receiver_report(own_ssrc, block)
 
     def count(self) -> None:

@@ -1,38 +1,43 @@
-"""One task that looks after all cameras of a process once a second, so that none needs a timer of its own."""
+"""One task that looks after all cameras of a process, so that none needs a timer of its own."""
 
 from collections.abc import Callable
 
 from civicam.core.clock import Clock
 
-Tick = Callable[[int], None]
-"""Called with the monotonic time in nanoseconds; must not block or raise."""
+Tick = Callable[[], None]
+"""Must not block or raise."""
 
 
 class Watchdog:
-    """Calls everybody who asked for it, again and again.
+    """Calls everybody who asked for it once a round, a group after the other.
+
+    Few large groups, because each time the process wakes up it pays for having slept; more than one, so that no group
+    keeps the event loop for long.
 
     Args:
         clock: this machine's.
-        interval_s: seconds between two rounds.
+        round_s: seconds in which everybody is called once.
+        groups: how many groups there are in a round.
     """
 
-    def __init__(self, clock: Clock, interval_s: float = 1.0) -> None:
+    def __init__(self, clock: Clock, round_s: float = 0.5, groups: int = 2) -> None:
         self._clock = clock
-        self._interval_s = interval_s
-        self._ticks: dict[Tick, None] = {}
+        self._pause_s = round_s / groups
+        self._groups: list[dict[Tick, None]] = [{} for _ in range(groups)]
 
     def add(self, tick: Tick) -> None:
         """`tick` is called in every round from now on."""
-        self._ticks[tick] = None
+        min(self._groups, key=len)[tick] = None
 
     def remove(self, tick: Tick) -> None:
         """`tick` is not called any more."""
-        self._ticks.pop(tick, None)
+        for group in self._groups:
+            group.pop(tick, None)
 
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            await self._clock.sleep(self._interval_s)
-            now_ns = self._clock.monotonic_ns()
-            for tick in tuple(self._ticks):
-                tick(now_ns)
+            for group in self._groups:
+                await self._clock.sleep(self._pause_s)
+                for tick in tuple(group):
+                    tick()
