@@ -43,7 +43,7 @@ FramedHandler = Callable[[memoryview, int, int, int, int], int]
 """Called with a buffer, where frames start and where the buffer ends, the first two bytes of frames, and when they
 came; returns where something else starts."""
 
-_MOST_WAITING_BYTES = 128 << 10
+_MOST_WAITING_BYTES = 384 << 10
 
 
 class Packets(Protocol):

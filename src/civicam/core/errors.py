@@ -18,6 +18,12 @@
     │       └── DiskFullError
     ├── CatalogueError           the database
     ├── WorkerError              a worker process that could not start or died
+    ├── FeedError                the live feed between processes: not there, refused, or not understood
+    ├── DecodeError              samples that do not become pictures
+    ├── EncodeError              pictures that do not become samples
+    ├── RedactionError           a model or mask that cannot be used
+    ├── PlayerError              a view that cannot be given
+    │   └── NotAllowedError      nobody allowed it
     └── CityError                the simulator: a scene, video or scenario that cannot be played
 
 A message says what was wrong, where, and what to do about it.
@@ -119,6 +125,30 @@ class CatalogueError(CivicamError):
 
 class WorkerError(CivicamError):
     """A worker process that could not start, or died."""
+
+
+class FeedError(CivicamError):
+    """The live feed between processes: not there, refused, or not understood."""
+
+
+class DecodeError(CivicamError):
+    """Samples that do not become pictures."""
+
+
+class EncodeError(CivicamError):
+    """Pictures that do not become samples."""
+
+
+class RedactionError(CivicamError):
+    """A background model or a mask that cannot be used."""
+
+
+class PlayerError(CivicamError):
+    """A view that cannot be given."""
+
+
+class NotAllowedError(PlayerError):
+    """Nobody allowed this view."""
 
 
 class CityError(CivicamError):

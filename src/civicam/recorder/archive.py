@@ -5,7 +5,7 @@ The event loop only ever appends to the backlog. When that is full, whole fragme
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -22,7 +22,6 @@ from civicam.recorder.stream_writer import StreamWriter, SyncOutcome
 
 T = TypeVar("T")
 
-_WRITE_EVERY_S = 0.1
 _SYNC_THREADS = 4
 
 
@@ -80,6 +79,7 @@ class Archive:
         self._syncing = ThreadPoolExecutor(_SYNC_THREADS, "sync")
         self._telling = ThreadPoolExecutor(1, "catalogue")
         self._turn = asyncio.Lock()
+        self._has_more = asyncio.Event()
 
     @property
     def backlog_bytes(self) -> int:
@@ -95,6 +95,7 @@ class Archive:
         self._put_bytes += len(fragment.payload)
         self._noted.pop(stream.key, None)
         self._backlog.append(_Write(stream, fragment, setup))
+        self._has_more.set()
 
     def missing(self, stream: StreamWriter, cause: GapCause, at_ns: int) -> None:
         """Notes, in its place between the fragments, that something is missing."""
@@ -102,6 +103,7 @@ class Archive:
             return  # said already and nothing came since: the backlog stays bounded however long this lasts
         self._noted[stream.key] = cause
         self._backlog.append(_Missing(stream, cause, at_ns))
+        self._has_more.set()
 
     async def ask(self, question: Callable[[Catalogue], T]) -> T:
         """The catalogue's answer, worked out on its own thread."""
@@ -121,8 +123,8 @@ class Archive:
     async def run(self) -> None:
         """Writes and syncs until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._every(_WRITE_EVERY_S, self._write))
-            tasks.create_task(self._every(self._sync_interval_s, self.sync))
+            tasks.create_task(self._keep_writing())
+            tasks.create_task(self._keep_syncing())
 
     async def close(self) -> None:
         """Writes, closes and records all there is, and lets the threads go."""
@@ -183,6 +185,18 @@ class Archive:
             self.catalogue_error = str(error)
             self._segments, self._gaps = segments | self._segments, gaps | self._gaps
 
+    async def _keep_writing(self) -> None:
+        # Cameras are read many at a time, so what is handed over in one turn of the loop is many fragments.
+        while True:
+            await self._has_more.wait()
+            self._has_more.clear()
+            await self._write()
+
+    async def _keep_syncing(self) -> None:
+        while True:
+            await self._clock.sleep(self._sync_interval_s)
+            await self.sync()
+
     async def _write(self) -> None:
         if self._backlog:
             await self._on(self._writing, self._drain)
@@ -203,11 +217,6 @@ class Archive:
         if self._catalogue is None:
             self._catalogue = self._open_catalogue()
         return self._catalogue
-
-    async def _every(self, interval_s: float, job: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await self._clock.sleep(interval_s)
-            await job()
 
     @staticmethod
     async def _on(pool: ThreadPoolExecutor, job: Callable[[], T]) -> T:

@@ -1,0 +1,1 @@
+"""Footage and live samples to what a browser plays, redacted always."""

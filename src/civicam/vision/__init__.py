@@ -1,0 +1,1 @@
+"""Samples to pixels, where pixels are needed; and what the pixels say of a camera's health."""

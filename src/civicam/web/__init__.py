@@ -1,0 +1,1 @@
+"""HTTP and WebSocket only: parse, authorise, call, reply."""
