@@ -9,35 +9,29 @@ Tick = Callable[[], None]
 
 
 class Watchdog:
-    """Calls everybody who asked for it once a round, a group after the other.
-
-    Few large groups, because each time the process wakes up it pays for having slept; more than one, so that no group
-    keeps the event loop for long.
+    """Calls everybody who asked for it, again and again, one after the other: waking up costs more than many calls.
 
     Args:
         clock: this machine's.
-        round_s: seconds in which everybody is called once.
-        groups: how many groups there are in a round.
+        interval_s: seconds between two rounds.
     """
 
-    def __init__(self, clock: Clock, round_s: float = 0.5, groups: int = 2) -> None:
+    def __init__(self, clock: Clock, interval_s: float = 0.25) -> None:
         self._clock = clock
-        self._pause_s = round_s / groups
-        self._groups: list[dict[Tick, None]] = [{} for _ in range(groups)]
+        self._interval_s = interval_s
+        self._ticks: dict[Tick, None] = {}
 
     def add(self, tick: Tick) -> None:
         """`tick` is called in every round from now on."""
-        min(self._groups, key=len)[tick] = None
+        self._ticks[tick] = None
 
     def remove(self, tick: Tick) -> None:
         """`tick` is not called any more."""
-        for group in self._groups:
-            group.pop(tick, None)
+        self._ticks.pop(tick, None)
 
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            for group in self._groups:
-                await self._clock.sleep(self._pause_s)
-                for tick in tuple(group):
-                    tick()
+            await self._clock.sleep(self._interval_s)
+            for tick in tuple(self._ticks):
+                tick()
