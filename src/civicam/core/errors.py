@@ -24,6 +24,9 @@
     ├── RedactionError           a model or mask that cannot be used
     ├── PlayerError              a view that cannot be given
     │   └── NotAllowedError      nobody allowed it
+    ├── RequestError             a request that cannot be understood
+    │   ├── NotFoundError        it asks for what is not there
+    │   └── BusyError            as much as there may be at once is going on already
     └── CityError                the simulator: a scene, video or scenario that cannot be played
 
 A message says what was wrong, where, and what to do about it.
@@ -149,6 +152,18 @@ class PlayerError(CivicamError):
 
 class NotAllowedError(PlayerError):
     """Nobody allowed this view."""
+
+
+class RequestError(CivicamError):
+    """A request that cannot be understood."""
+
+
+class NotFoundError(RequestError):
+    """A request for something that is not there."""
+
+
+class BusyError(RequestError):
+    """A request for more than may go on at once."""
 
 
 class CityError(CivicamError):

@@ -1,1 +1,1 @@
-"""HTTP and WebSocket only: parse, authorise, call, reply."""
+"""HTTP and WebSocket: parse, authorise, call, reply. Whatever gives out pictures takes a decision that allows it."""

@@ -1,0 +1,106 @@
+"""What holds for every request, whatever it asks for: bounds, where it may come from, and the headers of every answer."""
+
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from civicam.web.problem import problem
+
+PATH_BYTES: Final = 256
+QUERY_BYTES: Final = 512
+
+# Everything comes from this server, and nothing is asked of any other; no script or style stands within the page.
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    )
+)
+HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_POLICY_VIOLATION: Final = 1008
+
+
+class Guard:
+    """Stands before the whole application (ASGI).
+
+    Args:
+        app: what answers those that pass.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        refusal = _refusal(scope)
+        await (problem(*refusal) if refusal else self._app)(scope, receive, send_guarded)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _is_too_long(scope) or not is_same_origin(Headers(scope=scope)):
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        await self._app(scope, receive, send)
+
+
+def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:
+    if _is_too_long(scope):
+        return HTTPStatus.URI_TOO_LONG, f"a path has at most {PATH_BYTES} bytes, a query {QUERY_BYTES}"
+    if scope["method"] not in {"GET", "HEAD"}:
+        return HTTPStatus.METHOD_NOT_ALLOWED, "use GET"
+    if _is_from_elsewhere(Headers(scope=scope), scope["path"]):
+        return HTTPStatus.FORBIDDEN, "a page of another site asked for this"
+    return None
+
+
+def _is_too_long(scope: Scope) -> bool:
+    return len(scope.get("raw_path") or b"") > PATH_BYTES or len(scope["query_string"]) > QUERY_BYTES
+
+
+def _is_from_elsewhere(headers: Headers, path: str) -> bool:
+    """A browser says whose page asks (Fetch Metadata). A link from elsewhere may lead to the page, and nowhere else."""
+    return headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"} and path != "/"
+
+
+def is_same_origin(headers: Headers) -> bool:
+    """Whether a WebSocket is asked for by a page of this very server (RFC 6455, 10.2); browsers always say."""
+    try:
+        origin = urlsplit(headers.get("origin", ""))
+    except ValueError:
+        return False
+    return origin.scheme in {"http", "https"} and origin.netloc.lower() == headers.get("host", "").lower() != ""

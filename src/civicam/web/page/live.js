@@ -1,0 +1,115 @@
+// Live pictures: fragments from a WebSocket into Media Source Extensions, played as close to now as they come.
+
+const BEHIND_S = 1.5; // further behind than this, the player jumps to the newest picture
+const KEEP_S = 10; // what was shown longer ago is let go
+const WAITING_MOST = 120; // fragments that wait for the decoder; then it starts anew
+const RETRY_MS = [1000, 10000];
+
+export class Live {
+  /**
+   * @param {HTMLVideoElement} video where to show it
+   * @param {string} url of the WebSocket
+   * @param {(words: string, isBad: boolean) => void} say what is going on
+   */
+  constructor(video, url, say) {
+    this.video = video;
+    this.url = url;
+    this.say = say;
+    this.pause = RETRY_MS[0];
+    this.ended = false;
+    this.connect();
+  }
+
+  close() {
+    this.ended = true;
+    clearTimeout(this.timer);
+    this.socket.close();
+    this.forget();
+  }
+
+  connect() {
+    this.say("Connecting …", false);
+    this.socket = new WebSocket(this.url);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onmessage = (event) => this.take(event.data);
+    this.socket.onclose = (event) => this.again(event.reason || "The connection ended.");
+  }
+
+  again(why) {
+    if (this.ended) return;
+    this.say(`${why} Trying again …`, true);
+    this.forget();
+    this.timer = setTimeout(() => this.connect(), this.pause);
+    this.pause = Math.min(this.pause * 2, RETRY_MS[1]);
+  }
+
+  take(data) {
+    if (typeof data !== "string") {
+      this.queue?.push(data);
+      this.feed();
+      return;
+    }
+    const message = JSON.parse(data);
+    if (message.type === "init") this.begin(message.mime);
+    if (message.type === "state") this.say(message.text, message.is_bad);
+  }
+
+  begin(mime) {
+    this.pause = RETRY_MS[0];
+    this.forget();
+    if (!MediaSource.isTypeSupported(mime)) {
+      this.say(`This browser cannot show ${mime}.`, true);
+      return;
+    }
+    this.queue = [];
+    const source = new MediaSource();
+    this.source = source;
+    this.video.src = URL.createObjectURL(source);
+    source.onsourceopen = () => {
+      URL.revokeObjectURL(this.video.src);
+      if (this.source !== source) return;
+      this.buffer = source.addSourceBuffer(mime);
+      this.buffer.onupdateend = () => this.appended();
+      this.feed();
+    };
+  }
+
+  forget() {
+    this.queue = null;
+    this.buffer = null;
+    this.source = null;
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+
+  feed() {
+    if (!this.buffer || this.buffer.updating || !this.queue.length) return;
+    if (this.queue.length > WAITING_MOST || this.video.error) {
+      this.socket.close(); // what is left out cannot be decoded without: begin anew
+      return;
+    }
+    try {
+      this.buffer.appendBuffer(this.queue.shift());
+    } catch {
+      this.socket.close();
+    }
+  }
+
+  appended() {
+    const { video, buffer } = this;
+    if (!buffer) return;
+    const { buffered } = buffer;
+    if (buffered.length) {
+      const end = buffered.end(buffered.length - 1);
+      const start = buffered.start(buffered.length - 1);
+      if (video.currentTime < start || end - video.currentTime > BEHIND_S) {
+        video.currentTime = Math.max(start, end - 0.1);
+      }
+      if (video.paused) video.play().catch(() => {});
+      if (!buffer.updating && video.currentTime - buffered.start(0) > 2 * KEEP_S) {
+        buffer.remove(0, video.currentTime - KEEP_S);
+      }
+    }
+    this.feed();
+  }
+}
