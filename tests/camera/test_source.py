@@ -10,7 +10,7 @@ import pytest
 
 from civicam.camera.counters import SourceState
 from civicam.camera.probe import probe
-from civicam.camera.source import CameraSource, SourceSettings
+from civicam.camera.source import CameraSource, ConnectLimiter, SourceSettings
 from civicam.camera.url import CameraUrl, Credentials
 from civicam.camera.watchdog import Watchdog
 from civicam.core.clock import SystemClock
@@ -35,7 +35,7 @@ class Running:
         self.times_ns: list[int] = []
         self._looked_at = 0
         self.watchdog = Watchdog(self.clock)
-        self.limiter = asyncio.Semaphore(2)
+        self.limiter = ConnectLimiter(2)
         self.source = CameraSource(
             CameraUrl.parse(address)[0],
             credentials,
@@ -217,7 +217,7 @@ def test_a_source_can_be_stopped_at_any_moment(when: int) -> None:
             await run.stop()
             assert run.tasks[1].cancelled()
             assert run.counters_state is SourceState.STOPPED
-            assert not run.limiter.locked()
+            assert run.limiter.is_idle
 
     asyncio.run(main())
 

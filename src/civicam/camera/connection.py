@@ -20,8 +20,14 @@ from civicam.core.errors import CameraError, ConnectError, RtspError
 MAX_GARBAGE_BYTES = 128 * 1024
 """So much that is neither packet nor message ends the connection, if it comes within `_GARBAGE_WINDOW_NS`."""
 
+MOST_MESSAGES = 256
+"""So many messages and stretches of garbage may stand in one read; each is copied out together with what follows."""
+MOST_UNSENT_BYTES = 64 * 1024
+"""A camera that leaves so much of what we say to it unread has no more to say to us."""
+
 _READ_BYTES = 512 * 1024
 _DOLLAR = 0x24
+_LINE_ENDS = b"\r\n"
 _LEAST_RTP_BYTES = 12
 _GARBAGE_WINDOW_NS = 60_000_000_000
 _unpack_frame = struct.Struct("!BBHB").unpack_from  # with the byte behind: RTP and RTCP both begin with version 2
@@ -125,6 +131,7 @@ class Connection(asyncio.BufferedProtocol):
         self._resync: re.Pattern[bytes] | None = None
         self._garbage_bytes = 0
         self._garbage_since_ns = 0
+        self._messages = 0  # in this read
 
     def attach(self, packets: Packets, rtp_channel: int, rtcp_channel: int) -> None:
         """Packets on these channels go to `packets` from now on."""
@@ -139,8 +146,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def write(self, data: bytes) -> None:
         """Sends `data`; nothing once the connection is gone."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
+            self.fail(RtspError("the camera does not read what it is sent", fix="look at the camera's load"))
 
     def read_at_once(self) -> None:
         """From now on whatever comes is read when it comes."""
@@ -164,8 +175,15 @@ class Connection(asyncio.BufferedProtocol):
         except OSError as error:
             self.fail(ConnectError(f"the connection broke: {_reason(error)}"))
             return
-        if nbytes:
+        if not nbytes:
+            return
+        try:
             self.buffer_updated(nbytes)
+        except Exception as error:  # noqa: BLE001 - as the event loop does: one connection's fault ends that one only
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "what a camera sent broke its connection", "exception": error, "protocol": self}
+            )
+            self.fail(ConnectError(f"what the camera sent could not be dealt with ({type(error).__name__})"))
 
     def _wake_for(self, waiting_bytes: int) -> None:
         transport = self._transport
@@ -213,22 +231,14 @@ class Connection(asyncio.BufferedProtocol):
         """See `asyncio.BufferedProtocol`."""
         arrival_ns = self._monotonic_ns()
         view, at, end = self._view, 0, len(self._rest) + nbytes
+        self._messages = 0
         try:
             while True:
                 if self._on_framed is not None:
                     at = self._on_framed(view, at, end, self._rtp_mark, arrival_ns)
-                if end - at <= 4:
+                stop = self._take(at, end, arrival_ns)
+                if stop == at:
                     break
-                magic, channel, size, version = _unpack_frame(view, at)
-                stop = at + 4 + size
-                if magic != _DOLLAR or version & 0xC0 != 0x80:
-                    stop = at + self._between_packets(at, end, arrival_ns)
-                    if stop == at:
-                        break
-                elif stop > end:
-                    break
-                else:
-                    self._on_packet(channel, at + 4, stop, arrival_ns)
                 at = stop
         except CameraError as error:
             self.fail(error)
@@ -236,6 +246,25 @@ class Connection(asyncio.BufferedProtocol):
         self._rest = bytes(view[at:end]) if at < end else b""
         if self._packets is not None:
             self._packets.end_of_read()
+
+    def _take(self, at: int, end: int, arrival_ns: int) -> int:
+        """Deals with whatever starts at `at`; returns where that ends, `at` to wait for more."""
+        if end - at <= 4:
+            return at
+        magic, channel, size, version = _unpack_frame(self._view, at)
+        if magic in _LINE_ENDS:
+            return at + 1
+        if magic != _DOLLAR or (size and version & 0xC0 != 0x80):
+            self._messages += 1
+            if self._messages > MOST_MESSAGES:
+                raise RtspError(f"more than {MOST_MESSAGES} messages came at once")
+            return at + self._between_packets(at, end, arrival_ns)
+        stop = at + 4 + size
+        if stop > end:
+            return at
+        if size:
+            self._on_packet(channel, at + 4, stop, arrival_ns)
+        return int(stop)
 
     def _on_packet(self, channel: int, start: int, stop: int, arrival_ns: int) -> None:
         """What is no plain packet in turn, reports, and packets of a camera that uses channels it did not agree to."""
@@ -274,19 +303,12 @@ class Connection(asyncio.BufferedProtocol):
     def _between_packets(self, at: int, end: int, arrival_ns: int) -> int:
         """Deals with what does not start like a packet; returns the bytes it took, 0 to wait for more."""
         data = bytes(self._view[at:end])
-        if data[:1] == b"$" and data[2:4] == b"\0\0":
-            return 4  # an empty packet
-        text = data.lstrip(b"\r\n")
-        if not text:
-            return len(data)
-        front = text[:16].upper()
+        front = data[:16].upper()
         if any(front.startswith(start[: len(front)]) for start in _MESSAGE_STARTS):
             message, taken = parse(data)
             if message is not None:
                 self._on_message(message)
             return taken
-        if len(text) < len(data):
-            return len(data) - len(text)
         return self._skip_garbage(data, arrival_ns)
 
     def _skip_garbage(self, data: bytes, arrival_ns: int) -> int:

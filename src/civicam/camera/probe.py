@@ -1,5 +1,6 @@
 """Looks at a camera for a few seconds and says what it is."""
 
+import asyncio
 import os
 import statistics
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from civicam.camera.track import VideoTrack
 from civicam.camera.url import CameraUrl, Credentials
 from civicam.core.citykey import Entropy
 from civicam.core.clock import Clock
-from civicam.core.errors import StallError
+from civicam.core.errors import CameraError, StallError
 from civicam.core.ids import GapCause
+
+_TICK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +110,13 @@ async def probe(
         offer = await session.offer()
         track = VideoTrack(offer, look, counters, clock)
         await session.play(offer, track)
-        await clock.sleep(watch_s)
+        ended = await _watch(session, clock, watch_s)
         track.count()
     finally:
         await session.close()
     if look.parameters is None or not look.times:
+        if ended is not None:
+            raise ended
         raise StallError(
             f"no picture came within {watch_s:g} s",
             where=url.redacted,
@@ -134,8 +139,25 @@ async def probe(
         clock_offset_ns=look.clock_offset_ns,
         samples=counters.samples,
         packets_lost=counters.packets_lost,
-        faults=tuple(look.faults),
+        faults=(*look.faults, *([str(ended)] if ended is not None else [])),
     )
+
+
+async def _watch(session: RtspSession, clock: Clock, watch_s: float) -> CameraError | None:
+    """Takes what comes for so long; returns why it ended before."""
+    ending = asyncio.create_task(session.ended())
+    until_ns = clock.monotonic_ns() + round(watch_s * 1e9)
+    try:
+        while not ending.done() and (left_ns := until_ns - clock.monotonic_ns()) > 0:
+            await clock.sleep(min(_TICK_S, left_ns / 1e9))
+            session.tick()
+        await asyncio.sleep(0)  # an end that the last read found is told in the next turn of the loop
+        error = ending.exception() if ending.done() else None
+    finally:
+        ending.cancel()
+    if error is not None and not isinstance(error, CameraError):
+        raise error
+    return error
 
 
 def _seconds(times: list[int]) -> float:

@@ -226,6 +226,7 @@ class RtspSession:
         connection = self._connection
         if connection is None:
             return
+        self._next_report_ns = 0  # no more ticks
         connection.read_at_once()
         try:
             if self._session_id and not connection.gone.done():

@@ -14,7 +14,7 @@ from civicam.camera.url import CameraUrl, Credentials
 from civicam.camera.watchdog import Watchdog
 from civicam.core.citykey import Entropy
 from civicam.core.clock import Clock
-from civicam.core.errors import CameraError, StallError, UnauthorisedError
+from civicam.core.errors import CameraError, ConnectError, StallError, UnauthorisedError
 from civicam.core.ids import GapCause
 
 StateListener = Callable[[SourceState, str], None]
@@ -27,6 +27,7 @@ class SourceSettings:
 
     Attributes:
         answer_timeout_s: for the connection and for each answer.
+        start_timeout_s: for all of it, from connecting to the answer to PLAY.
         stall_s: without a sample for so long, a connection is given up.
         start_spread_s: the first attempt comes at a random moment within so long.
         first_backoff_s: the wait before the second attempt is at most so long; it doubles with each failure.
@@ -38,6 +39,7 @@ class SourceSettings:
     """
 
     answer_timeout_s: float = 10.0
+    start_timeout_s: float = 20.0
     stall_s: float = 10.0
     start_spread_s: float = 1.0
     first_backoff_s: float = 0.5
@@ -46,6 +48,30 @@ class SourceSettings:
     most_refused_backoff_s: float = 300.0
     healthy_s: float = 60.0
     goodbye_s: float = 1.0
+
+
+class ConnectLimiter:
+    """How many cameras may be connecting at once.
+
+    Those that failed the last times have places of their own, so that many that are dead do not hold up one that is
+    back.
+
+    Args:
+        at_once: places of either kind.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._likely = asyncio.Semaphore(at_once)
+        self._unlikely = asyncio.Semaphore(at_once)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody waits for a place."""
+        return not self._likely.locked() and not self._unlikely.locked()
+
+    def place(self, failures: int) -> asyncio.Semaphore:
+        """Where a camera that failed so many times in a row waits for its turn."""
+        return self._unlikely if failures > 1 else self._likely
 
 
 class CameraSource:
@@ -77,7 +103,7 @@ class CameraSource:
         clock: Clock,
         rng: random.Random,
         watchdog: Watchdog,
-        connect_limiter: asyncio.Semaphore,
+        connect_limiter: ConnectLimiter,
         on_state: StateListener | None = None,
         settings: SourceSettings | None = None,
         entropy: Entropy = os.urandom,
@@ -125,9 +151,9 @@ class CameraSource:
             answer_timeout_s=self._settings.answer_timeout_s,
         )
         try:
-            async with self._limiter:
+            async with self._limiter.place(self._failures):
                 self._become(SourceState.CONNECTING)
-                await self._start(session)
+                await self._start_in_time(session)
             self._become(SourceState.STREAMING)
             await session.ended()
         except CameraError as error:
@@ -136,6 +162,14 @@ class CameraSource:
             await session.close(self._settings.goodbye_s)
             self._settle()
         raise AssertionError("a session ended without an error")
+
+    async def _start_in_time(self, session: RtspSession) -> None:
+        timeout_s = self._settings.start_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._start(session)
+        except TimeoutError:
+            raise ConnectError(f"no stream within {timeout_s:g} s", where=self._url.redacted) from None
 
     async def _start(self, session: RtspSession) -> None:
         await session.open()

@@ -115,10 +115,11 @@ class Archive:
 
     async def remove(self, stream: StreamWriter) -> None:
         """Writes, closes and records all that `stream` handed over."""
-        await self._write()
-        stream.finish()
+        await self._on(self._writing, partial(self._drain, [stream]))
         await self.sync([stream])
         self._streams.pop(stream.key, None)
+        self._write_errors.pop(stream.key, None)
+        self._noted.pop(stream.key, None)
 
     async def run(self) -> None:
         """Writes and syncs until cancelled."""
@@ -128,9 +129,7 @@ class Archive:
 
     async def close(self) -> None:
         """Writes, closes and records all there is, and lets the threads go."""
-        await self._write()
-        for stream in self._streams.values():
-            stream.finish()
+        await self._on(self._writing, partial(self._drain, list(self._streams.values())))
         await self.sync()
         if self._catalogue is not None:
             await self._on(self._telling, self._catalogue.close)
@@ -190,18 +189,15 @@ class Archive:
         while True:
             await self._has_more.wait()
             self._has_more.clear()
-            await self._write()
+            await self._on(self._writing, self._drain)
 
     async def _keep_syncing(self) -> None:
         while True:
             await self._clock.sleep(self._sync_interval_s)
             await self.sync()
 
-    async def _write(self) -> None:
-        if self._backlog:
-            await self._on(self._writing, self._drain)
-
-    def _drain(self) -> None:
+    def _drain(self, ended: Sequence[StreamWriter] = ()) -> None:
+        """Writes all that waits; then nothing more comes for the streams that ended."""
         while self._backlog:
             item = self._backlog.popleft()
             if isinstance(item, _Missing):
@@ -212,6 +208,8 @@ class Archive:
             self._note_error(item.stream.key, error)
             self.write_latency.observe((self._clock.monotonic_ns() - started) / 1e9)
             self._taken_bytes += len(item.fragment.payload)
+        for stream in ended:
+            stream.finish()
 
     def _opened(self) -> Catalogue:
         if self._catalogue is None:

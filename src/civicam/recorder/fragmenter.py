@@ -60,6 +60,7 @@ class Fragmenter:
         self._end_wall_ns = 0
         self._is_unbroken = False
         self._is_damaged = False
+        self._may_go_back = False
 
     def setup(self, setup: H264Setup) -> None:
         """See `SampleSink`."""
@@ -92,6 +93,7 @@ class Fragmenter:
     def discontinuity(self, detail: str) -> None:
         """See `SampleSink`."""
         self._flush(None)
+        self._may_go_back = True
 
     def flush(self) -> None:
         """Hands over what is in hand; the stream ends here."""
@@ -141,6 +143,9 @@ class Fragmenter:
 
     def _start(self, samples: list[Sample]) -> int:
         own = samples[0].wall_ns if samples[0].is_key else min(sample.wall_ns for sample in samples)
+        may_go_back, self._may_go_back = self._may_go_back, False
+        if may_go_back and own < self._end_wall_ns - _GOES_ON_NS:
+            return own  # this machine's clock was set back
         if self._is_unbroken and abs(own - self._end_wall_ns) <= _GOES_ON_NS:
             return self._end_wall_ns
         return max(own, self._end_wall_ns)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from civicam.camera.sample import H264Setup
 from civicam.catalogue.models import GapRow, Segment
-from civicam.core.errors import FootageError, VolumeError
+from civicam.core.errors import FootageError, SegmentError, VolumeError
 from civicam.core.ids import GapCause, StreamKey
 from civicam.footage.fragment import Fragment
 from civicam.footage.volume import Volume
@@ -167,6 +167,12 @@ class StreamWriter:
             self._finish_current()
             self._maker.report_failure(track.volume, error)
             raise
+        except SegmentError:
+            if not track.written.fragment_count:
+                raise  # no segment can store this fragment
+            self._finish_current()  # this segment is full
+            self._append(fragment, setup)
+            return
         playable_ns, ended = self._chain.written(header)
         if ended:
             self._end_gap(ended)
@@ -183,7 +189,9 @@ class StreamWriter:
         """The segment that a fragment starting at `start_wall_ns` belongs to, begun if need be."""
         turn = (start_wall_ns + self._phase_ns) // self._segment_ns
         track = self._current
-        if track is not None and track.setup is setup and track.turn == turn:
+        # A start before what is written: the clock was set back, and what lies under times that are told already gets a
+        # file of its own.
+        if track and track.setup is setup and track.turn == turn and start_wall_ns >= track.written.end_wall_ns:
             return track
         self._finish_current()
         volume = self._maker.choose_volume(self.key)

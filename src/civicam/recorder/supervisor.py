@@ -73,6 +73,12 @@ class Supervisor:
         """How often each worker was started anew."""
         return {worker.number: worker.restarts for worker in self._workers}
 
+    def alarms(self) -> list[str]:
+        """Workers that do not stay alive."""
+        return [
+            f"worker {one.number} has died {one.failures} times in a row" for one in self._workers if one.failures > 1
+        ]
+
     def pids(self) -> dict[int, int]:
         """The process id of each worker that runs."""
         return {worker.number: worker.process.pid for worker in self._workers if worker.process is not None}
@@ -84,6 +90,8 @@ class _Worker:
     def __init__(self, number: int, plan: WorkerPlan, clock: Clock, rng: random.Random) -> None:
         self.number = number
         self.restarts = 0
+        self.failures = 0
+        self._started_ns = 0
         self.report: WorkerReport | None = None
         self.process: asyncio.subprocess.Process | None = None
         self._plan = plan
@@ -97,27 +105,40 @@ class _Worker:
         fresh = [stream for key, stream in streams.items() if before.get(key) != stream]
         self._say([encode_stop(key) for key in changed] + [encode_start(stream) for stream in fresh])
 
+    @property
+    def _lived_long(self) -> bool:
+        return self._clock.monotonic_ns() - self._started_ns > _HEALTHY_AFTER_S * 1e9
+
+    @property
+    def is_failing(self) -> bool:
+        """It died several times in a row, and this life is not long enough yet to trust it."""
+        return self.failures > 1 and not self._lived_long
+
     async def run(self, stop: asyncio.Event) -> None:
         """Starts the process again and again until `stop` is set."""
         pause_s = _RESTART_S[0]
         while not stop.is_set():
-            started = self._clock.monotonic_ns()
+            self._started_ns = self._clock.monotonic_ns()
             await self._live(stop)
             if stop.is_set():
                 return
             self.restarts += 1
-            if self._clock.monotonic_ns() - started > _HEALTHY_AFTER_S * 1e9:
-                pause_s = _RESTART_S[0]
+            self.failures += 1
+            if self._lived_long:
+                pause_s, self.failures = _RESTART_S[0], 1
             await self._clock.sleep(pause_s * self._rng.uniform(0.5, 1))
             pause_s = min(pause_s * 2, _RESTART_S[1])
 
     async def _live(self, stop: asyncio.Event) -> None:
         """One life of the process."""
         environment = os.environ | _ALLOCATOR
-        self.process = process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "civicam.recorder.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, limit=_LINE_LIMIT,
-        )  # fmt: skip
+        try:
+            self.process = process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "civicam.recorder.worker",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, limit=_LINE_LIMIT,
+            )  # fmt: skip
+        except OSError:
+            return  # no memory or no processes left: tried again like one that died at once
         self._say([encode_hello(self.number, self._plan), *map(encode_start, self._streams.values())])
         reading = asyncio.create_task(self._read(process))
         stopping = asyncio.create_task(stop.wait())

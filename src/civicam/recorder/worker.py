@@ -17,7 +17,7 @@ import uvloop
 
 from civicam.camera.counters import SourceState
 from civicam.camera.sample import H264Setup
-from civicam.camera.source import CameraSource, SourceSettings
+from civicam.camera.source import CameraSource, ConnectLimiter, SourceSettings
 from civicam.camera.url import CameraUrl, Credentials
 from civicam.camera.watchdog import Watchdog
 from civicam.catalogue.catalogue import Catalogue
@@ -42,6 +42,8 @@ from civicam.upkeep.leftovers import Leftovers
 
 _REPORT_EVERY_S = 1.0
 _START_SPREAD_S = 2.0
+_TRY_AGAIN_S = 10.0
+_MOST_SETUPS = 1024
 
 _STATES = {
     SourceState.WAITING: StreamState.WAITING,
@@ -88,9 +90,10 @@ class Worker:
         self._maker = SegmentMaker(self._volumes.choose, self._create, self._volumes.report_failure)
         self._limits = FragmentLimits(int(plan.max_fragment_s * TIMESCALE), plan.max_fragment_bytes)
         self._watchdog = Watchdog(clock)
-        self._limiter = asyncio.Semaphore(plan.connect_at_once)
+        self._limiter = ConnectLimiter(plan.connect_at_once)
         self._setups: dict[H264Setup, SegmentSetup] = {}
         self._streams: dict[StreamKey, _Stream] = {}
+        self._refused: dict[StreamKey, tuple[StreamPlan, str]] = {}
 
     async def run(self, commands: asyncio.StreamReader) -> None:
         """Does as `commands` say until told to finish, or until they end."""
@@ -99,6 +102,7 @@ class Worker:
                 tasks.create_task(self._archive.run()),
                 tasks.create_task(self._watchdog.run()),
                 tasks.create_task(self._report()),
+                tasks.create_task(self._try_again()),
             ]
             cause = await self._obey(commands)
             await asyncio.gather(*(stream.finish(cause) for stream in self._streams.values()))
@@ -113,10 +117,26 @@ class Worker:
                 case Quit():
                     return GapCause.SHUT_DOWN
                 case StreamPlan() as plan:
-                    await self._start(plan)
+                    await self._try(plan)
                 case key:
                     await self._stop(key)
         return GapCause.CRASH
+
+    async def _try(self, plan: StreamPlan) -> None:
+        """Starts a stream; one that cannot be started is an alarm and no harm to the others, and is tried again."""
+        try:
+            await self._start(plan)
+        except CivicamError as error:
+            self._refused[plan.key] = (plan, f"{plan.key} is not recorded: {error}")
+        else:
+            self._refused.pop(plan.key, None)
+
+    async def _try_again(self) -> None:
+        while True:
+            await self._clock.sleep(_TRY_AGAIN_S)
+            for plan, _ in tuple(self._refused.values()):
+                if plan.key in self._refused:
+                    await self._try(plan)
 
     async def _start(self, plan: StreamPlan) -> None:
         chain = await self._archive.ask(lambda catalogue: self._resume(catalogue, plan))
@@ -136,6 +156,7 @@ class Worker:
         self._streams[plan.key] = _Stream(plan.key, source, recording, self._clock)
 
     async def _stop(self, key: StreamKey) -> None:
+        self._refused.pop(key, None)
         stream = self._streams.pop(key, None)
         if stream is not None:
             await stream.finish(GapCause.SHUT_DOWN)
@@ -148,6 +169,8 @@ class Worker:
     def _create(self, volume: Volume, key: StreamKey, start_wall_ns: int, setup: H264Setup) -> SegmentWriter:
         stored = self._setups.get(setup)
         if stored is None:
+            if len(self._setups) >= _MOST_SETUPS:
+                self._setups.clear()  # a camera that changes its parameter sets for ever fills no memory
             stored = SegmentSetup(codec_string(setup), setup.width, setup.height, init_segment(setup))
             self._setups[setup] = stored
         return SegmentWriter.create(
@@ -172,7 +195,7 @@ class Worker:
                 self._archive.dropped_fragments,
                 self._archive.write_latency,
                 self._archive.sync_latency,
-                self._volumes.alarms() + self._archive.alarms(),
+                self._volumes.alarms() + self._archive.alarms() + [why for _, why in self._refused.values()][:3],
             )
             # Somebody who is gone hears nothing, and somebody who does not listen gets no second report to wait for.
             if not self._reports.is_closing() and not self._reports.get_write_buffer_size():
@@ -238,12 +261,13 @@ def main() -> None:
     """Runs a worker on this process's standard input and output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor says when; ^C reaches the whole group
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     try:
         uvloop.run(_main())
-    except CivicamError as error:
-        sys.stderr.write(f"civicam worker: {error}\n")
+    except* CivicamError as errors:
+        sys.stderr.writelines(f"civicam worker: {error}\n" for error in errors.exceptions)
         os._exit(1)
 
 
