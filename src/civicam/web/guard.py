@@ -1,4 +1,4 @@
-"""What holds for every request, whatever it asks for: bounds, where it may come from, and the headers of every answer."""
+"""What holds for every request, whatever it asks for: bounds, where it may come from, every answer's headers."""
 
 from http import HTTPStatus
 from typing import Final
@@ -80,7 +80,7 @@ class Guard:
 
 def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:
     if _is_too_long(scope):
-        return HTTPStatus.URI_TOO_LONG, f"a path has at most {PATH_BYTES} bytes, a query {QUERY_BYTES}"
+        return HTTPStatus.REQUEST_URI_TOO_LONG, f"a path has at most {PATH_BYTES} bytes, a query {QUERY_BYTES}"
     if scope["method"] not in {"GET", "HEAD"}:
         return HTTPStatus.METHOD_NOT_ALLOWED, "use GET"
     if _is_from_elsewhere(Headers(scope=scope), scope["path"]):

@@ -42,7 +42,7 @@ _TITLES: Final = {
     HTTPStatus.FORBIDDEN: "Nobody allowed this",
     HTTPStatus.NOT_FOUND: "There is no such thing",
     HTTPStatus.METHOD_NOT_ALLOWED: "This can only be read",
-    HTTPStatus.URI_TOO_LONG: "The request is too long",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "The request is too long",
     HTTPStatus.SERVICE_UNAVAILABLE: "This machine cannot do that now",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here",
 }

@@ -1,0 +1,315 @@
+"""Every route there is: JSON by FastAPI, pictures and the page by Starlette alone (half the work a request).
+
+Each asks `Gate` for a decision first; whatever gives out pictures takes that decision (`Media`), and cannot be called
+without one.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Annotated, Any, Final, TypeAlias
+
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from civicam.catalogue.coverage import Coverage
+from civicam.catalogue.models import Camera
+from civicam.core.clock import Clock
+from civicam.core.errors import CivicamError
+from civicam.core.spans import Span
+from civicam.web import live
+from civicam.web.authorise import Authoriser, Decision, Purpose
+from civicam.web.conditions import Health, HealthEvent, State, state_of
+from civicam.web.directory import Directory
+from civicam.web.gate import Gate, moment, parse_window
+from civicam.web.guard import Guard
+from civicam.web.media import Media
+from civicam.web.models import (
+    CameraModel,
+    CityModel,
+    CoverageModel,
+    GapModel,
+    HealthModel,
+    ProblemModel,
+    SpanModel,
+)
+from civicam.web.page_files import PageFile, page_files
+from civicam.web.problem import as_problem, problem
+
+SHOWN: Final = "What moves or newly appeared is covered, in every picture, live and recorded."
+COVERAGE_MOST_S: Final = 86_400.0
+PLAYBACK_MOST_S: Final = 21_600.0
+_MOMENT: Final = "RFC 3339, such as 2026-03-01T12:00:05Z."
+_PATH: Final = "/api/cameras/{camera}"
+_CAMERA_PARAMETER: Final = {
+    "name": "camera",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "maxLength": 63},
+}
+_WINDOW_PARAMETERS: Final = [
+    {"name": name, "in": "query", "required": True, "schema": {"type": "string", "format": "date-time"}}
+    for name in ("from", "to")
+]
+
+Operation: TypeAlias = dict[str, Any]
+Answer: TypeAlias = Callable[[Request, Decision], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What requests are answered with.
+
+    Attributes:
+        city: the city's name.
+        authoriser: decides who may look.
+        directory: which cameras there are.
+        media: gives pictures.
+        health: what is known of the cameras' pictures.
+        clock: the time.
+    """
+
+    city: str
+    authoriser: Authoriser
+    directory: Directory
+    media: Media
+    health: Health
+    clock: Clock
+
+
+class Application:
+    """All routes, behind the guard.
+
+    Args:
+        services: what they answer with.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._gate = Gate(services.authoriser)
+        self._described: dict[str, Operation] = {}
+        self._description: dict[str, Any] | None = None
+        self.routes: Sequence[BaseRoute] = [
+            *self._page_routes(),
+            self._route("/api/openapi.json", Purpose.PAGE, self._openapi),
+            self._described_route(f"{_PATH}/still.webp", Purpose.STILL, self._still, _STILL),
+            WebSocketRoute(f"{_PATH}/live", live.LiveSocket(self._gate, services.media, services.clock)),
+        ]
+        self._described[f"{_PATH}/live"] = _operation(live.DESCRIPTION, [])
+        self.api = self._json_api()
+        self.app: ASGIApp = Guard(self.api)
+
+    def description(self) -> dict[str, Any]:
+        """What the API offers, as OpenAPI 3.1."""
+        if self._description is None:
+            self._description = self.api.openapi()
+            for path, operation in self._described.items():
+                self._description["paths"][path] = {"get": operation}
+        return self._description
+
+    # Pictures and the page
+
+    def _route(self, path: str, purpose: Purpose, answer: Answer, *, most_s: float | None = None) -> Route:
+        """A route that wants a decision for `purpose`; with `most_s`, over a stretch at most so long."""
+
+        async def decided(request: Request) -> Response:
+            window = None if most_s is None else _window(request, most_s)
+            decision = self._gate.decide(request, purpose, request.path_params.get("camera"), window)
+            return await answer(request, decision)
+
+        return Route(path, decided, methods=["GET"])
+
+    def _described_route(
+        self, path: str, purpose: Purpose, answer: Answer, operation: Operation, *, most_s: float | None = None
+    ) -> Route:
+        self._described[path] = _operation(operation, _WINDOW_PARAMETERS if most_s else [])
+        return self._route(path, purpose, answer, most_s=most_s)
+
+    def _page_routes(self) -> list[BaseRoute]:
+        page = page_files()
+
+        def answer_with(file: PageFile) -> Answer:
+            async def answer(request: Request, decision: Decision) -> Response:
+                return _cached(request, file.data, file.media_type, file.etag, "no-cache")
+
+            return answer
+
+        routes: list[BaseRoute] = [
+            self._route(f"/page/{name}", Purpose.PAGE, answer_with(file)) for name, file in page.items()
+        ]
+        return [*routes, self._route("/", Purpose.PAGE, answer_with(page["index.html"]))]
+
+    async def _openapi(self, request: Request, decision: Decision) -> Response:
+        return JSONResponse(self.description())
+
+    async def _still(self, request: Request, decision: Decision) -> Response:
+        still = await self._services.media.still(decision)
+        return _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
+
+    # JSON
+
+    def _json_api(self) -> FastAPI:
+        api = FastAPI(
+            title="civicam",
+            version=version("civicam"),
+            summary=SHOWN,
+            description="Every request passes one decision; a city without a rule lets nobody look.",
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            routes=list(self.routes),
+            responses={code: {"model": ProblemModel, "description": words} for code, words in _PROBLEMS.items()},
+        )
+        api.add_exception_handler(CivicamError, _on_civicam_error)
+        api.add_exception_handler(RequestValidationError, _on_invalid)
+        api.add_exception_handler(HTTPException, _on_http_error)
+        api.add_exception_handler(Exception, _on_fault)
+        self._add_cameras(api)
+        self._add_coverage(api)
+        return api
+
+    def _add_cameras(self, api: FastAPI) -> None:
+        def may_list(request: Request) -> Decision:
+            return self._gate.decide(request, Purpose.LIST)
+
+        @api.get("/api/cameras", summary="The cameras, and how each is", operation_id="cameras")
+        async def cameras(decision: Annotated[Decision, Depends(may_list)]) -> CityModel:
+            found = await self._services.directory.cameras()
+            return CityModel(
+                name=self._services.city,
+                shown=SHOWN,
+                cameras=[self._camera(decision, camera) for camera in found.values()],
+            )
+
+    def _camera(self, decision: Decision, camera: Camera) -> CameraModel:
+        path = _PATH.replace("{camera}", camera.id)
+        state = self._state(decision, camera)
+        return CameraModel(
+            id=camera.id,
+            title=camera.title,
+            purpose=camera.purpose,
+            state=state.words,
+            is_bad=state.is_bad,
+            still=f"{path}/still.webp",
+            live=f"{path}/live",
+            playback=f"{path}/playback.m3u8",
+            coverage=f"{path}/coverage",
+        )
+
+    def _state(self, decision: Decision, camera: Camera) -> State:
+        services = self._services
+        now_ns = services.clock.wall_ns()
+        lasting = [event for event in services.health.events(camera.id, (now_ns - 1, now_ns)) if event.end_ns is None]
+        return state_of(services.media.seen(decision, camera.id), lasting, now_ns)
+
+    def _add_coverage(self, api: FastAPI) -> None:
+        def may_know(
+            request: Request,
+            camera: str,
+            start: Annotated[str, Query(alias="from", max_length=40, description=_MOMENT)],
+            end: Annotated[str, Query(alias="to", max_length=40, description=_MOMENT)],
+        ) -> Decision:
+            window = parse_window(start, end, COVERAGE_MOST_S)
+            return self._gate.decide(request, Purpose.COVERAGE, camera, window)
+
+        @api.get(f"{_PATH}/coverage", summary="What is playable, and what is missing why", operation_id="coverage")
+        async def coverage(decision: Annotated[Decision, Depends(may_know)]) -> CoverageModel:
+            directory = self._services.directory
+            key = await directory.played_stream(decision.camera)
+            found = await directory.coverage(key, decision.window)
+            return _coverage(decision, found, self._services.health.events(decision.camera, decision.window))
+
+
+def _window(request: Request, most_s: float) -> Span:
+    query = request.query_params
+    return parse_window(query.get("from", ""), query.get("to", ""), most_s)
+
+
+def _cached(request: Request, data: bytes, media_type: str, etag: str, cache_control: str) -> Response:
+    """The bytes, or 304 for who has them already (RFC 9110, 13.1.2)."""
+    headers = {"ETag": etag, "Cache-Control": cache_control}
+    asked = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if etag in asked:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(data, media_type=media_type, headers=headers)
+
+
+def _coverage(decision: Decision, found: Coverage, events: list[HealthEvent]) -> CoverageModel:
+    return CoverageModel(
+        camera=decision.camera,
+        start=moment(decision.window[0]),
+        end=moment(decision.window[1]),
+        completeness=min(1.0, found.playable_ns / found.due_ns) if found.due_ns else 1.0,
+        playable=[_span(span) for span in found.playable],
+        gaps=[
+            GapModel(start=moment(gap.start_wall_ns), end=moment(gap.end_wall_ns), cause=gap.cause.label)
+            for gap in found.gaps
+        ],
+        unexplained=[_span(span) for span in found.unexplained],
+        health=[_health(event) for event in events],
+    )
+
+
+def _span(span: Span) -> SpanModel:
+    return SpanModel(start=moment(span[0]), end=moment(span[1]))
+
+
+def _health(event: HealthEvent) -> HealthModel:
+    end = None if event.end_ns is None else moment(event.end_ns)
+    return HealthModel(start=moment(event.begin_ns), end=end, what=event.what, certainty=event.certainty)
+
+
+# Errors
+
+
+async def _on_civicam_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CivicamError)
+    return as_problem(error)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    places = sorted({".".join(str(part) for part in found["loc"][1:]) for found in error.errors()})
+    return problem(HTTPStatus.BAD_REQUEST, f"{', '.join(places)}: missing, or not as /api/openapi.json says")
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(HTTPStatus(error.status_code), "see /api/openapi.json for what there is")
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "it is written to this machine's log")
+
+
+# Descriptions
+
+_PROBLEMS: Final[dict[int | str, str]] = {
+    400: "The request cannot be understood.",
+    403: "Nobody allowed this.",
+    404: "There is no such thing.",
+    503: "This machine cannot do that now.",
+}
+_STILL: Final[Operation] = {
+    "summary": "The newest still, redacted",
+    "description": "Small, one a key frame at most. `If-None-Match` with the last `ETag` answers 304 for the same.",
+    "responses": {
+        "200": {"description": "The still.", "content": {"image/webp": {}}},
+        "304": {"description": "Still the same."},
+    },
+}
+
+
+def _operation(operation: Operation | dict[str, object], parameters: list[dict[str, Any]]) -> Operation:
+    """`operation` with what holds for all of them."""
+    reference = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemModel"}}}
+    problems = {str(code): {"description": words, "content": reference} for code, words in _PROBLEMS.items()}
+    responses = operation["responses"]
+    assert isinstance(responses, dict)
+    return {**operation, "parameters": [_CAMERA_PARAMETER, *parameters], "responses": {**responses, **problems}}

@@ -1,0 +1,89 @@
+"""How a camera's picture is, in words: from how old its newest one is, and from what its health events say."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from civicam.core.ids import CameraId
+from civicam.core.spans import Span
+from civicam.redaction.redacted import FullCover
+
+_OLD_NS = 15_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the newest picture of a camera is like.
+
+    Attributes:
+        wall_ns: when the camera saw it.
+        reason: why all of it is covered, None where it is not.
+    """
+
+    wall_ns: int
+    reason: FullCover | None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthEvent:
+    """Something about a picture's usability.
+
+    Attributes:
+        what: in words, such as `the picture is frozen`.
+        begin_ns: when it began, in wall nanoseconds.
+        end_ns: when it ended, None while it lasts.
+        certainty: 0 to 1.
+    """
+
+    what: str
+    begin_ns: int
+    end_ns: int | None
+    certainty: float
+
+
+class Health(Protocol):
+    """What is known of the cameras' pictures."""
+
+    def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
+        """What touches `window`, by when it began. Must not block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a camera is now.
+
+    Attributes:
+        words: for people.
+        is_bad: somebody should look after it.
+    """
+
+    words: str
+    is_bad: bool
+
+
+def state_of(seen: Seen | None, lasting: list[HealthEvent], now_ns: int) -> State:
+    """How a camera is.
+
+    Args:
+        seen: its newest picture, None if there is none.
+        lasting: health events that last.
+        now_ns: the time.
+    """
+    if seen is None:
+        return State("No picture yet", is_bad=False)
+    if now_ns - seen.wall_ns > _OLD_NS:
+        return State(f"No picture for {_span(now_ns - seen.wall_ns)}", is_bad=True)
+    if lasting:
+        words = "; ".join(event.what for event in lasting)
+        return State(words[:1].upper() + words[1:], is_bad=True)
+    if seen.reason is not None:
+        return State(f"All of it covered: {seen.reason.value}", is_bad=False)
+    return State("Live", is_bad=False)
+
+
+def _span(length_ns: int) -> str:
+    seconds = length_ns // 1_000_000_000
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"

@@ -1,0 +1,98 @@
+"""From a request to a decision: who asks, through which camera, for which stretch, and whether they may."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.requests import HTTPConnection
+
+from civicam.core.errors import RequestError
+from civicam.core.ids import CameraId, parse_camera_id
+from civicam.core.spans import Span
+from civicam.web.authorise import Authoriser, Decision, Purpose, Viewer
+
+_FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_MOMENT_BYTES: Final = 40
+_NS: Final = 1_000_000_000
+
+
+class Gate:
+    """Makes the decision that a request needs.
+
+    Args:
+        authoriser: decides.
+    """
+
+    def __init__(self, authoriser: Authoriser) -> None:
+        self._authoriser = authoriser
+
+    def decide(
+        self, request: HTTPConnection, purpose: Purpose, camera: str | None = None, window: Span | None = None
+    ) -> Decision:
+        """Returns the decision that allows what `request` asks for.
+
+        Args:
+            request: who asks.
+            purpose: what for.
+            camera: the camera's name, as asked for.
+            window: the stretch of wall time in nanoseconds, None for now.
+
+        Raises:
+            ConfigError: that is no camera's name.
+            NotAllowedError: they may not.
+        """
+        return self._authoriser.authorise(viewer_of(request), _camera(camera), window, purpose)
+
+
+def _camera(text: str | None) -> CameraId | None:
+    return None if text is None else parse_camera_id(text)
+
+
+def viewer_of(request: HTTPConnection) -> Viewer:
+    """Who asks."""
+    peer = request.client.host if request.client else ""
+    is_forwarded = any(name in request.headers for name in _FORWARDED)
+    return Viewer(peer, request.headers.get("host", ""), is_forwarded)
+
+
+def parse_window(start: str, end: str, most_s: float) -> Span:
+    """The stretch between two moments.
+
+    Args:
+        start: when it begins (RFC 3339), such as `2026-03-01T12:00:05Z`.
+        end: when it ends.
+        most_s: it may be so long.
+
+    Raises:
+        RequestError: they are no moments, the wrong way round, or too far apart.
+    """
+    window = _moment_ns(start, "from"), _moment_ns(end, "to")
+    length_ns = window[1] - window[0]
+    if not 0 < length_ns <= most_s * _NS:
+        raise RequestError(
+            f"from {start} to {end} is no stretch that can be asked for",
+            fix=f"let 'to' be after 'from', and at most {most_s:g} s later",
+        )
+    return window
+
+
+def _moment_ns(text: str, name: str) -> int:
+    advice = "write 2026-03-01T12:00:05Z"
+    if len(text) > _MOMENT_BYTES:
+        raise RequestError(f"'{name}' is no moment", fix=advice)
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        since = moment - datetime.fromtimestamp(0, UTC)
+    except (ValueError, OverflowError):
+        raise RequestError(f"'{name}' is no moment", fix=advice) from None
+    at_ns = (since.days * 86_400 + since.seconds) * _NS + since.microseconds * 1000
+    if at_ns < 0:
+        raise RequestError(f"'{name}' is before 1970", fix=advice)
+    return at_ns
+
+
+def moment(wall_ns: int) -> str:
+    """A moment as the API writes it: RFC 3339, UTC, milliseconds."""
+    seconds, rest_ns = divmod(wall_ns, _NS)
+    at = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{at}.{rest_ns // 1_000_000:03d}Z"

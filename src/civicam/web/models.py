@@ -1,0 +1,73 @@
+"""What the JSON API answers with. Moments are RFC 3339 in UTC; no address, name or password of a camera is in here."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CameraModel(_Model):
+    """A camera, and where its views are."""
+
+    id: str
+    title: str
+    purpose: str = Field(description="Why the camera is there.")
+    state: str = Field(description="How its picture is, in words.")
+    is_bad: bool = Field(description="Whether somebody should look after it.")
+    still: str = Field(description="The path of its newest still.")
+    live: str = Field(description="The path of its live view, a WebSocket.")
+    playback: str = Field(description="The path of its playlists; add `from` and `to`.")
+    coverage: str = Field(description="The path of what is playable; add `from` and `to`.")
+
+
+class CityModel(_Model):
+    """The city and the cameras that it has."""
+
+    name: str
+    shown: str = Field(description="What is covered in every picture, in words.")
+    cameras: list[CameraModel]
+
+
+class SpanModel(_Model):
+    """A stretch of time."""
+
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
+
+
+class GapModel(SpanModel):
+    """A stretch that is missing."""
+
+    cause: str
+
+
+class HealthModel(_Model):
+    """Something about the picture's usability that began, and ended or lasts."""
+
+    start: str = Field(serialization_alias="from")
+    end: str | None = Field(serialization_alias="to", description="When it ended; null while it lasts.")
+    what: str
+    certainty: float = Field(ge=0, le=1, description="How sure that is, 0 to 1.")
+
+
+class CoverageModel(_Model):
+    """What of a stretch there is."""
+
+    camera: str
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
+    completeness: float = Field(ge=0, le=1, description="Playable part of what was due; 1 where nothing was.")
+    playable: list[SpanModel]
+    gaps: list[GapModel]
+    unexplained: list[SpanModel] = Field(description="Due, and neither playable nor in a gap; or not durable yet.")
+    health: list[HealthModel]
+
+
+class ProblemModel(_Model):
+    """What was wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
