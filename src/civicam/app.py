@@ -26,6 +26,8 @@ from civicam.recorder.plan import RecorderPlan, StreamPlan, VolumePlan, WorkerPl
 from civicam.recorder.status import RateMeter, RecorderStatus, VolumeStatus
 from civicam.recorder.supervisor import Supervisor
 from civicam.upkeep.retention import DAY_NS, Retention, RetentionPolicy
+from civicam.web.keeper import WebKeeper
+from civicam.web.plan import WebPlan
 
 _STATUS_EVERY_S = 1.0
 _CAMERAS_EVERY_S = 3.0
@@ -144,6 +146,20 @@ class City:
             connect_at_once=recorder.connect_at_once,
         )
 
+    def web_plan(self) -> WebPlan:
+        """What the web process serves."""
+        web = self.settings.web
+        return WebPlan(
+            city=self.settings.city.name,
+            data=str(self.data.root.absolute()),
+            catalogue=str(self.data.catalogue.absolute()),
+            city_key=str(self.data.city_key.absolute()),
+            volumes=tuple(VolumePlan(v.name, str(v.root.absolute()), v.reserve_bytes) for v in self.volumes()),
+            host=web.host,
+            port=web.port,
+            allow=web.allow,
+        )
+
     def retention_policy(self) -> RetentionPolicy:
         """What retention may delete."""
         days = self.settings.retention.days
@@ -243,6 +259,7 @@ class _Recorder:
         self._plans, self._alarms["cameras"] = city.streams(self._catalogue)
         plan = RecorderPlan(city.worker_plan(), self._plans, city.settings.recorder.workers)
         self._supervisor = Supervisor(plan, clock=clock, rng=rng)
+        self._web = WebKeeper(city.web_plan(), clock=clock, rng=rng) if city.settings.web.port else None
 
     def serve_metrics(self) -> MetricsServer | None:
         metrics = self._city.settings.metrics
@@ -262,6 +279,8 @@ class _Recorder:
                 tasks.create_task(self._keep_cameras()),
                 tasks.create_task(self._keep_room()),
             ]
+            if self._web is not None:
+                tasks.create_task(self._web.run(stop))
             await self._supervisor.run(stop)
             for task in background:
                 task.cancel()
@@ -284,7 +303,7 @@ class _Recorder:
             self._supervisor.restarts(),
             self._rates.update(reports),
             volumes,
-            [alarm for alarms in self._alarms.values() for alarm in alarms],
+            [alarm for alarms in self._alarms.values() for alarm in alarms] + (self._web.alarms() if self._web else []),
         )
         if self._on_update is not None:
             self._on_update(self._status)

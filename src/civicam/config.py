@@ -110,6 +110,25 @@ class MetricsSettings:
     port: Annotated[int, Interval(ge=0, le=65535)] = 9464
 
 
+WEB_ALLOWS = ("nobody", "local")
+"""Who may look, as `web.allow` says it: nobody at all, or whoever sits at this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The page with redacted pictures.
+
+    Attributes:
+        host: the address to listen at.
+        port: the TCP port, 0 for no page.
+        allow: who may look: one of `WEB_ALLOWS`.
+    """
+
+    host: Annotated[str, Len(1)] = "127.0.0.1"
+    port: Annotated[int, Interval(ge=0, le=65535)] = 0
+    allow: Annotated[str, Len(1)] = WEB_ALLOWS[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, by section of the file."""
@@ -119,6 +138,7 @@ class Settings:
     recorder: RecorderSettings = RecorderSettings()
     retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
+    web: WebSettings = WebSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +360,8 @@ class _Reader:
                     self._add(("volume", index, key), f"volume.{key} = {value!r}: another volume has it already")
             if not volume.name.replace("-", "").replace("_", "").isalnum():
                 self._add(("volume", index, "name"), f"volume.name = {volume.name!r}: use letters, digits, '-' and '_'")
+        if settings.web.allow not in WEB_ALLOWS:
+            self._add(("web", "allow"), f"web.allow = {settings.web.allow!r}: must be one of {', '.join(WEB_ALLOWS)}")
         recorder = settings.recorder
         if recorder.max_fragment_mb > recorder.backlog_mb:
             self._add(
@@ -421,4 +443,9 @@ days = 30              # footage is deleted after so many days; 0: never
 [metrics]
 host = "127.0.0.1"     # who may read them: this machine only; they name cameras and hold no footage
 port = 9464            # http://127.0.0.1:9464/metrics and /status; 0: off
+
+[web]
+host = "127.0.0.1"     # where the page with redacted pictures is
+port = 0               # such as 9465 for http://127.0.0.1:9465; 0: off
+allow = "nobody"       # who may look: "nobody", or "local" for whoever sits at this machine
 """

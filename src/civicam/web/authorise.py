@@ -144,7 +144,7 @@ def host_name(host: str) -> str:
 
 
 POLICIES: Final[dict[str, type[RefuseAll] | type[LocalOnly]]] = {"nobody": RefuseAll, "local": LocalOnly}
-"""What `[web] allow` may say."""
+"""What `[web] allow` may say; `config.WEB_ALLOWS` names the same."""
 
 
 def policy_named(name: str) -> Policy:

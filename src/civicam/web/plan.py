@@ -1,0 +1,84 @@
+"""What the web process is to serve, and what it says: plain data over its pipes, never in arguments."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from civicam.core.errors import WorkerError
+from civicam.recorder.plan import VolumePlan
+
+
+@dataclass(frozen=True, slots=True)
+class WebPlan:
+    """What a web process starts with.
+
+    Attributes:
+        city: the city's name.
+        data: its folder.
+        catalogue: the database's path.
+        city_key: the key file's path.
+        volumes: where footage is.
+        host: the address to listen at.
+        port: the TCP port, 0 takes a free one.
+        allow: the policy: who may look.
+    """
+
+    city: str
+    data: str
+    catalogue: str
+    city_key: str
+    volumes: tuple[VolumePlan, ...]
+    host: str = "127.0.0.1"
+    port: int = 0
+    allow: str = "nobody"
+
+    def to_json(self) -> str:
+        """The plan as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> "WebPlan":
+        """The plan that `to_json` wrote.
+
+        Raises:
+            WorkerError: the line is something else.
+        """
+        try:
+            raw: dict[str, Any] = json.loads(line)
+            raw["volumes"] = tuple(VolumePlan(**volume) for volume in raw["volumes"])
+            return cls(**raw)
+        except (ValueError, TypeError, KeyError) as error:
+            raise WorkerError(
+                "the first line to the web process is no plan", fix="start it through `civicam run`"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class WebReport:
+    """What the web process says once a second.
+
+    Attributes:
+        address: where the page is.
+        streams: live views that are redacted.
+        viewers: who watches them.
+        alarms: what an engineer must look at now.
+    """
+
+    address: str
+    streams: int = 0
+    viewers: int = 0
+    alarms: list[str] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """The report as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> "WebReport":
+        """The report that `to_json` wrote.
+
+        Raises:
+            ValueError, TypeError, KeyError: the line is something else.
+        """
+        raw: dict[str, Any] = json.loads(line)
+        return cls(str(raw["address"]), int(raw["streams"]), int(raw["viewers"]), [str(one) for one in raw["alarms"]])
