@@ -14,7 +14,7 @@ from civicam.camera.source import CameraSource, ConnectLimiter, SourceSettings
 from civicam.camera.url import CameraUrl, Credentials
 from civicam.camera.watchdog import Watchdog
 from civicam.core.clock import SystemClock
-from civicam.core.errors import CameraError, StallError, UnauthorisedError
+from civicam.core.errors import CameraError, ConnectError, StallError, UnauthorisedError
 from tests.camera.test_rtsp import GOOD, PICTURES, WHOLE, sdp
 from tests.fakes.clock import ManualClock
 from tests.fakes.heard import Heard
@@ -259,3 +259,29 @@ def test_a_probe_says_why_a_camera_cannot_be_used(camera: OddCamera, kind: type[
         look(camera, Credentials("operator", "Zq9-wrong#phrase"), watch_s=0.2)
     assert "Zq9" not in str(caught.value)
     assert PASSWORD not in str(caught.value)
+
+
+def test_a_probe_of_a_camera_that_hangs_up_says_so_at_once() -> None:
+    with pytest.raises(ConnectError, match="closed the connection"):
+        look(OddCamera(sdp(), [], hangs_up=True), None, watch_s=25)
+
+
+def test_many_dead_cameras_do_not_hold_up_one_that_is_back() -> None:
+    async def main() -> None:
+        limiter = ConnectLimiter(2)
+        async with limiter.place(5), limiter.place(9):
+            assert limiter.place(2).locked()
+            async with asyncio.timeout(5), limiter.place(0), limiter.place(1):
+                assert not limiter.is_idle
+
+    asyncio.run(main())
+
+
+def test_a_camera_that_answers_each_step_late_gets_no_more_time_than_a_start_may_take() -> None:
+    async def main() -> None:
+        camera = OddCamera(sdp(), stream_of(PICTURES), answers={"SETUP": None})
+        async with running(camera, settings=replace(SETTINGS, start_timeout_s=0.2)) as run:
+            await run.pass_until(SourceState.WAITING)
+            assert "no stream within 0.2 s" in run.source.counters.last_error
+
+    asyncio.run(main())
