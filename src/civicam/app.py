@@ -303,7 +303,11 @@ class _Recorder:
             self._supervisor.restarts(),
             self._rates.update(reports),
             volumes,
-            [alarm for alarms in self._alarms.values() for alarm in alarms] + (self._web.alarms() if self._web else []),
+            [
+                *self._supervisor.alarms(),
+                *(alarm for alarms in self._alarms.values() for alarm in alarms),
+                *(self._web.alarms() if self._web else ()),
+            ],
         )
         if self._on_update is not None:
             self._on_update(self._status)
