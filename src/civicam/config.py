@@ -81,7 +81,7 @@ class RecorderSettings:
     sync_interval_s: Annotated[float, Interval(ge=0.1, le=60)] = 2.0
     backlog_mb: Annotated[int, Interval(ge=1, le=65536)] = 64
     max_fragment_s: Annotated[float, Interval(ge=0.5, le=60)] = 10.0
-    max_fragment_mb: Annotated[int, Interval(ge=1, le=256)] = 16
+    max_fragment_mb: Annotated[int, Interval(ge=1, le=48)] = 16
     stall_s: Annotated[float, Interval(ge=1, le=300)] = 10.0
     connect_at_once: Annotated[int, Interval(ge=1, le=1000)] = 32
 
