@@ -41,7 +41,8 @@ if [ "$purpose" = test ]; then
         "$gst/libgstrtp.so=gstreamer1.0-plugins-good" \
         "$gst/libgstvideoparsersbad.so=gstreamer1.0-plugins-bad" \
         "$gst/libgstapp.so=gstreamer1.0-plugins-base" \
-        '/usr/lib/python3/dist-packages/gi=python3-gi')
+        '/usr/lib/python3/dist-packages/gi=python3-gi' \
+        '/usr/bin/chromium=chromium')
 fi
 
 if [ "$purpose" = bench ]; then

@@ -98,7 +98,7 @@ class Application:
             *self._page_routes(),
             self._route("/api/openapi.json", Purpose.PAGE, self._openapi),
             self._described_route(f"{_PATH}/still.webp", Purpose.STILL, self._still, _STILL),
-            WebSocketRoute(f"{_PATH}/live", live.LiveSocket(self._gate, services.media, services.clock)),
+            WebSocketRoute(f"{_PATH}/live", live.LiveSocket(self._gate, services.media, services.clock).serve),
         ]
         self._described[f"{_PATH}/live"] = _operation(live.DESCRIPTION, [])
         self.api = self._json_api()

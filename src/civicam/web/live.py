@@ -44,7 +44,7 @@ class LiveSocket:
         self._media = media
         self._clock = clock
 
-    async def __call__(self, websocket: WebSocket) -> None:
+    async def serve(self, websocket: WebSocket) -> None:
         """Answers one request for a live view, as long as it lasts."""
         try:
             decision = self._gate.decide(websocket, Purpose.LIVE, websocket.path_params["camera"])

@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -96,6 +97,12 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
         """See `asyncio.Protocol`."""
         _cancel(self._unread)
         super().resume_writing()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """See the ASGI specification. A refusal completes the handshake too, which uvicorn would report as an error."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -1,0 +1,46 @@
+"""Writes the API's description: `python -m civicam.web.describe > docs/openapi.json`."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from civicam.catalogue.catalogue import Catalogue
+from civicam.core.clock import SystemClock
+from civicam.core.errors import PlayerError
+from civicam.core.ids import CameraId, StreamKey
+from civicam.core.spans import Span
+from civicam.player.stills import StillShelf
+from civicam.player.viewer import Viewer
+from civicam.web.api import Application, Services
+from civicam.web.authorise import Authoriser
+from civicam.web.conditions import HealthEvent
+from civicam.web.directory import Directory
+from civicam.web.media import Media
+
+
+class _Nothing:
+    """A city without cameras: what the API is like does not depend on them."""
+
+    def watch(self, key: StreamKey) -> Viewer:
+        raise PlayerError("there is nothing to be seen", where=str(key))
+
+    def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
+        return []
+
+
+def main() -> None:
+    """Writes the description to standard output."""
+    clock, nothing = SystemClock(), _Nothing()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "catalogue.sqlite")
+        Catalogue.open(path, create=True).close()
+        directory = Directory(path, clock)
+        media = Media(directory, nothing, StillShelf())
+        application = Application(Services("a city", Authoriser(clock), directory, media, nothing, clock))
+        sys.stdout.write(json.dumps(application.description(), indent=1, sort_keys=True) + "\n")
+        directory.close()
+
+
+if __name__ == "__main__":
+    main()

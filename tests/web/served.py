@@ -1,0 +1,118 @@
+"""The web with everything real behind it but the cameras: a catalogue, footage, a live hub, stills, a server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+
+from civicam.camera.sample import SampleSink
+from civicam.core.clock import Clock, SystemClock
+from civicam.core.ids import CameraId, StreamKey
+from civicam.core.spans import Span
+from civicam.player.live import LiveHub, LiveLimits, LiveParts
+from civicam.player.stills import StillMaker, StillShelf
+from civicam.vision.decoder import Decoder
+from civicam.web.api import Application, Services
+from civicam.web.authorise import Authoriser, LocalOnly, Policy
+from civicam.web.conditions import HealthEvent
+from civicam.web.directory import Directory
+from civicam.web.media import Media
+from civicam.web.server import WebServer, address_of, listen
+from tests.fakes.pictures import LeftHalf, drawn
+from tests.fakes.recorded import Recorded
+from tests.fakes.samples import FRAME_90K, FRAME_NS, encoded
+
+SETUP, SAMPLES = encoded(count=90, gop=30, size=(160, 96))
+CAMERA = CameraId("rudaki-07")
+
+
+class Endless:
+    """A source that repeats real samples, as fast as `every_s` says."""
+
+    def __init__(self, every_s: float = 0.01) -> None:
+        self.every_s = every_s
+
+    async def run(self, key: StreamKey, sink: SampleSink) -> None:
+        sink.setup(SETUP)
+        number = 0
+        while True:
+            sample = SAMPLES[number % len(SAMPLES)]
+            sink.sample(replace(sample, pts_90k=number * FRAME_90K, wall_ns=number * FRAME_NS))
+            number += 1
+            await asyncio.sleep(self.every_s)
+
+
+@dataclass
+class KnownHealth:
+    """Health events that a test put there."""
+
+    known: dict[CameraId, list[HealthEvent]] = field(default_factory=dict)
+
+    def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
+        return [
+            event
+            for event in self.known.get(camera, [])
+            if event.begin_ns < window[1] and (event.end_ns is None or event.end_ns > window[0])
+        ]
+
+
+@dataclass
+class Served:
+    """A web that runs.
+
+    Attributes:
+        address: where.
+        application: its routes.
+        client: asks it.
+        shelf: its stills.
+        hub: its live views.
+        health: what is known of its cameras.
+        clock: its time.
+    """
+
+    address: str
+    application: Application
+    client: httpx.AsyncClient
+    shelf: StillShelf
+    hub: LiveHub
+    health: KnownHealth
+    clock: Clock
+
+    def put_still(self, number: int = 0, wall_ns: int | None = None, camera: CameraId = CAMERA) -> None:
+        """Makes the camera's newest still, from a picture of which half is covered."""
+        redacted = LeftHalf().redact(replace(drawn(number), wall_ns=wall_ns or self.clock.wall_ns()))
+        self.shelf.put(camera, StillMaker().make(redacted))
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, policy: Policy | None = None, *, limits: LiveLimits | None = None, every_s: float = 0.01
+) -> AsyncIterator[Served]:
+    """Serves the city in `folder`, made if it is not there. Unless `policy` says otherwise, this machine may look."""
+    clock, shelf, health = SystemClock(), StillShelf(), KnownHealth()
+    if not (folder / "catalogue.sqlite").exists():
+        Recorded.make(folder)
+    directory = Directory(folder / "catalogue.sqlite", clock)
+    with ThreadPoolExecutor(2) as pool:
+        parts = LiveParts(Endless(every_s), Decoder, lambda _: LeftHalf(), pool, clock)
+        hub = LiveHub(parts, limits or LiveLimits())
+        authoriser = Authoriser(clock, policy or LocalOnly())
+        application = Application(
+            Services("Khujand", authoriser, directory, Media(directory, hub, shelf), health, clock)
+        )
+        stop = asyncio.Event()
+        listening = listen("127.0.0.1", 0)
+        address = address_of(listening)
+        serving = asyncio.create_task(WebServer(application.app).run_until(stop, listening))
+        try:
+            async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+                yield Served(address, application, client, shelf, hub, health, clock)
+        finally:
+            stop.set()
+            await serving
+            await hub.close()
+    directory.close()
