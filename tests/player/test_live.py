@@ -1,7 +1,7 @@
 """Live views: one redaction for all, covered frames when anything fails, and no memory for who is slow."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +19,7 @@ from civicam.player.viewer import FragmentMessage, InitMessage, StateMessage, Vi
 from civicam.redaction.redacted import FullCover
 from civicam.vision.decoder import Decoder
 from tests.fakes.clock import ManualClock
+from tests.fakes.odd_camera import until
 from tests.fakes.pictures import LeftHalf, luma, played
 from tests.fakes.samples import FRAME_90K, encoded
 
@@ -97,12 +98,6 @@ async def staged(limits: LiveLimits | None = None) -> AsyncIterator[Stage]:
         stage.pool.shutdown()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
 async def within(waiting: Awaitable[ViewMessage]) -> ViewMessage:
     async with asyncio.timeout(20):
         return await waiting
@@ -142,14 +137,15 @@ async def test_a_viewer_gets_how_it_is_coded_then_a_key_then_a_fragment_a_frame(
         assert all(luma(frame)[:, 88:].max() > 40 for frame in frames[1:])
 
 
-async def test_the_views_timeline_has_no_holes_and_does_not_follow_a_jump() -> None:
+@pytest.mark.parametrize("jump", [10**9, 20_000, -(10**6)])
+async def test_the_views_timeline_has_no_holes_and_does_not_follow_a_jump(jump: int) -> None:
     async with staged() as stage:
         viewer = await stage.watch()
         stage.start()
         messages = await stage.show(viewer, range(10))
         stage.sink.discontinuity("jumped")
         for sample in SAMPLES[10:20]:
-            stage.sink.sample(replace(sample, pts_90k=sample.pts_90k + 10**9))
+            stage.sink.sample(replace(sample, pts_90k=sample.pts_90k + jump))
             messages += await until_fragment(viewer)
         starts = [one.start_90k for one in fragments(messages)]
         assert {after - before for before, after in pairwise(starts)} == {FRAME_90K}
@@ -267,6 +263,35 @@ async def test_a_sample_that_does_not_decode_is_covered_and_so_are_those_up_to_t
         assert reasons(messages) == [FullCover.NO_PICTURE] * 3 + [None, None]
 
 
+async def test_parameter_sets_of_pictures_too_large_to_decode_are_covered_at_a_size_that_can_be_shown() -> None:
+    async with staged() as stage:
+        viewer = await stage.watch()
+        stage.start(replace(SETUP, width=16_000, height=16_000))
+        stage.sink.sample(SAMPLES[0])
+        messages = await until_fragment(viewer)
+        assert isinstance(messages[0], InitMessage)
+        assert (messages[0].width, messages[0].height) == (640, 360)
+        assert reasons(messages) == [FullCover.NO_PICTURE]
+        stage.start()
+        assert reasons(await stage.show(viewer, [30, 31])) == [None, None]
+
+
+async def test_a_camera_that_reorders_frames_is_covered_until_its_second_key_and_then_shown_in_order() -> None:
+    setup, samples = encoded(count=90, gop=30, b_frames=2)
+    async with staged(LiveLimits(inbox=InboxLimits(items=100), viewer=ViewerLimits(frames=200))) as stage:
+        viewer = await stage.watch()
+        stage.start(setup)
+        messages: list[ViewMessage] = []
+        for sample in samples[:90]:
+            stage.sink.sample(sample)
+        while not fragments(messages) or fragments(messages)[-1].wall_ns < samples[80].wall_ns:
+            messages += await until_fragment(viewer)
+        shown = [one for one in fragments(messages) if one.reason is None and one.wall_ns >= samples[30].wall_ns]
+        assert len(shown) > 45
+        assert [one.wall_ns for one in shown] == sorted(one.wall_ns for one in shown)
+        assert {FullCover.NO_PICTURE, None} == set(reasons(messages))
+
+
 async def test_after_lost_packets_all_is_covered_up_to_the_next_key() -> None:
     async with staged() as stage:
         viewer = await stage.watch()
@@ -300,6 +325,7 @@ async def test_another_size_gives_another_init_and_begins_with_a_key() -> None:
         init, last = messages[0], messages[-1]
         assert isinstance(init, InitMessage)
         assert (init.width, init.height) == (192, 128)
+        assert reasons(messages) == [None]
         assert isinstance(last, FragmentMessage)
         (frame,) = played(init.data, [last.data])
         assert (frame.width, frame.height) == (192, 128)

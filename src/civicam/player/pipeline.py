@@ -1,6 +1,7 @@
 """One view's work on a thread: samples in, redacted fragments out, one a frame. What cannot be redacted is covered."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -25,11 +26,15 @@ class SampleDecoder(Protocol):
     """Samples to pictures; `vision.decoder.Decoder` is one."""
 
     def setup(self, setup: H264Setup) -> None:
-        """How the samples that follow are coded; what was begun is forgotten."""
+        """How the samples that follow are coded; what was begun is forgotten. May raise DecodeError."""
         ...
 
     def decode(self, sample: Sample) -> list[Picture]:
         """The pictures that came out, in order of presentation; may raise DecodeError."""
+        ...
+
+    def flush(self) -> list[Picture]:
+        """The pictures held back; a key comes next. May raise DecodeError."""
         ...
 
 
@@ -118,8 +123,7 @@ class ViewPipeline:
             case Sample():
                 yield from self._sample(item)
             case H264Setup():
-                self._setup = item
-                self._missing = self._missing or FullCover.NO_PICTURE
+                self._set_up(item)
             case Hole():
                 self._missing = item.reason
                 if item.wall_ns is not None:
@@ -128,6 +132,13 @@ class ViewPipeline:
                 self._timeline.pts_90k = None
             case Quiet():
                 yield self._cover(self._missing or FullCover.NO_PICTURE, None, item.wall_ns), None
+
+    def _set_up(self, setup: H264Setup) -> None:
+        self._setup = None
+        self._missing = self._missing or FullCover.NO_PICTURE
+        with suppress(DecodeError):  # it stays without a setup then: all is covered up to the next one
+            self._decoder.setup(setup)
+            self._setup = setup
 
     def _sample(self, sample: Sample) -> Iterator[tuple[RedactedPicture, int | None]]:
         try:
@@ -141,8 +152,8 @@ class ViewPipeline:
 
     def _decoded(self, sample: Sample) -> list[Picture]:
         if self._missing and sample.is_key and self._setup is not None:
-            # Anew, so that no picture is made of what came before the hole.
-            self._decoder.setup(self._setup)
+            with suppress(DecodeError):
+                self._decoder.flush()  # so that no picture is made of what came before the hole
             self._missing = None
         return [] if self._missing else self._decoder.decode(sample)
 
