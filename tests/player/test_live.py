@@ -13,7 +13,7 @@ import pytest
 from civicam.camera.sample import H264Setup, Sample, SampleSink
 from civicam.core.errors import FeedError, PlayerError
 from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
-from civicam.player.inbox import Inbox, InboxLimits
+from civicam.player.inbox import Hole, Inbox, InboxLimits
 from civicam.player.live import LiveHub, LiveLimits, LiveParts
 from civicam.player.viewer import FragmentMessage, InitMessage, StateMessage, Viewer, ViewerLimits, ViewMessage
 from civicam.redaction.redacted import FullCover
@@ -411,3 +411,15 @@ async def test_parameter_sets_survive_an_overload() -> None:
     for sample in SAMPLES[:20]:
         inbox.sample(sample)
     assert (await inbox.take())[0] == SETUP
+
+
+async def test_after_an_overload_nothing_is_kept_before_the_next_key() -> None:
+    inbox = Inbox(InboxLimits(items=4))
+    for sample in SAMPLES[:20]:
+        inbox.sample(sample)
+    assert await inbox.take() == [Hole(FullCover.OVERLOAD, SAMPLES[4].wall_ns)]
+    inbox.sample(SAMPLES[20])
+    assert await inbox.take() == [Hole(FullCover.OVERLOAD, SAMPLES[20].wall_ns)]
+    assert inbox.dropped == 21
+    inbox.sample(SAMPLES[30])
+    assert await inbox.take() == [SAMPLES[30]]
