@@ -158,6 +158,8 @@ class City:
             host=web.host,
             port=web.port,
             allow=web.allow,
+            cover=self.settings.redaction.cover,
+            bootstrap_s=self.settings.redaction.bootstrap_s,
         )
 
     def retention_policy(self) -> RetentionPolicy:

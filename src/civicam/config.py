@@ -129,6 +129,23 @@ class WebSettings:
     allow: Annotated[str, Len(1)] = WEB_ALLOWS[0]
 
 
+COVERS = ("flat", "pixelate")
+"""What covered parts of a picture are filled with; the second keeps rough colours, those of clothing too."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionSettings:
+    """How pictures are redacted before anyone sees them.
+
+    Attributes:
+        cover: one of `COVERS`.
+        bootstrap_s: how long a camera's scene must have been seen before any of its picture is shown.
+    """
+
+    cover: Annotated[str, Len(1)] = COVERS[0]
+    bootstrap_s: Annotated[float, Interval(ge=10, le=86400)] = 600.0
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, by section of the file."""
@@ -139,6 +156,7 @@ class Settings:
     retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
     web: WebSettings = WebSettings()
+    redaction: RedactionSettings = RedactionSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,8 +378,13 @@ class _Reader:
                     self._add(("volume", index, key), f"volume.{key} = {value!r}: another volume has it already")
             if not volume.name.replace("-", "").replace("_", "").isalnum():
                 self._add(("volume", index, "name"), f"volume.name = {volume.name!r}: use letters, digits, '-' and '_'")
-        if settings.web.allow not in WEB_ALLOWS:
-            self._add(("web", "allow"), f"web.allow = {settings.web.allow!r}: must be one of {', '.join(WEB_ALLOWS)}")
+        choices = (
+            (("web", "allow"), settings.web.allow, WEB_ALLOWS),
+            (("redaction", "cover"), settings.redaction.cover, COVERS),
+        )
+        for place, chosen, known in choices:
+            if chosen not in known:
+                self._add(place, f"{_dotted(place)} = {chosen!r}: must be one of {', '.join(known)}")
         recorder = settings.recorder
         if recorder.max_fragment_mb > recorder.backlog_mb:
             self._add(
@@ -448,4 +471,8 @@ port = 9464            # http://127.0.0.1:9464/metrics and /status; 0: off
 host = "127.0.0.1"     # where the page with redacted pictures is
 port = 0               # such as 9465 for http://127.0.0.1:9465; 0: off
 allow = "nobody"       # who may look: "nobody", or "local" for whoever sits at this machine
+
+[redaction]
+cover = "flat"         # what moves or newly appeared gets one colour; "pixelate" keeps the rough colour of clothing
+bootstrap_s = 600      # seconds a scene must be seen before any of it is shown; who stands still through them is scene
 """

@@ -21,6 +21,8 @@ class WebPlan:
         host: the address to listen at.
         port: the TCP port, 0 takes a free one.
         allow: the policy: who may look.
+        cover: what covered parts are filled with: `flat` or `pixelate`.
+        bootstrap_s: how long a scene must have been seen before any of it is shown.
     """
 
     city: str
@@ -31,6 +33,8 @@ class WebPlan:
     host: str = "127.0.0.1"
     port: int = 0
     allow: str = "nobody"
+    cover: str = "flat"
+    bootstrap_s: float = 600.0
 
     def to_json(self) -> str:
         """The plan as one line."""

@@ -1,6 +1,9 @@
 // Live pictures: fragments from a WebSocket into Media Source Extensions, played as close to now as they come.
 
 const BEHIND_S = 1.5; // further behind than this, the player jumps to the newest picture
+const LATE_S = 0.35; // further behind than this, it plays a little faster until it is nearly there
+const NEAR_S = 0.15;
+const FASTER = 1.1;
 const KEEP_S = 10; // what was shown longer ago is let go
 const WAITING_MOST = 120; // fragments that wait for the decoder; then it starts anew
 const RETRY_MS = [1000, 10000];
@@ -105,6 +108,8 @@ export class Live {
       if (video.currentTime < start || end - video.currentTime > BEHIND_S) {
         video.currentTime = Math.max(start, end - 0.1);
       }
+      if (end - video.currentTime > LATE_S) video.playbackRate = FASTER;
+      else if (end - video.currentTime < NEAR_S) video.playbackRate = 1;
       if (video.paused) video.play().catch(() => {});
       if (!buffer.updating && video.currentTime - buffered.start(0) > 2 * KEEP_S) {
         buffer.remove(0, video.currentTime - KEEP_S);

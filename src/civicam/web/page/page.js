@@ -32,7 +32,7 @@ async function askCameras() {
   if (!answer.ok) throw new Error(await problem(answer));
   const city = await answer.json();
   find("city").textContent = city.name;
-  document.title = `${city.name} – civicam`;
+  document.title = `${city.name} - civicam`;
   for (const camera of city.cameras) {
     const tile = tiles.get(camera.id) ?? addTile(camera.id);
     tile.camera = camera;
