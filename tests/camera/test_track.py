@@ -85,3 +85,15 @@ def test_a_jump_of_the_camera_s_clock_is_told_before_its_sample() -> None:
     wire.rtp(2, P, timestamp=6000 + 3600 * 90_000)
     assert wire.heard.events == ["setup", "sample", "discontinuity", "sample"]
     assert "went ahead" in wire.heard.details[0]
+
+
+def test_a_stream_settles_after_some_samples_and_anew_after_each_jump_of_the_clock() -> None:
+    wire = Wire()
+    wire.rtp(1, IDR)
+    assert not wire.track.is_settled
+    for number in range(2, 40):
+        wire.rtp(number, P)
+    assert wire.track.is_settled
+    wire.rtp(40, IDR, timestamp=6000 * 40 - 10_000_000)
+    assert wire.heard.events[-2:] == ["discontinuity", "sample"]
+    assert not wire.track.is_settled

@@ -209,7 +209,10 @@ class RtspSession:
         """Called some times a second while playing: reads, keeps the session alive and reports reception."""
         if self._track is None or self._connection is None or not self._next_report_ns:
             return
-        self._connection.read_waiting()
+        if self._track.is_settled:
+            self._connection.read_waiting()
+        else:
+            self._connection.read_at_once()
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_report_ns:
             self._next_report_ns = now_ns + REPORT_EVERY_NS

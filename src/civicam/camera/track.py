@@ -12,6 +12,9 @@ from civicam.core.errors import RtpError
 from civicam.core.ids import GapCause
 
 
+_SETTLING_SAMPLES = 32
+
+
 class VideoTrack:
     """Puts the parts together: RTP, H.264, timeline.
 
@@ -45,6 +48,7 @@ class VideoTrack:
         self._sink = sink
         self._counters = counters
         self._timeline = Timeline(clock)
+        self._placed_from = counters.samples
         self._depacketiser = Depacketiser(self, offer.parameter_sets)
         self.push = self._depacketiser.push
         self.lost = self._depacketiser.lost
@@ -63,6 +67,11 @@ class VideoTrack:
     def has_begun(self) -> bool:
         """Packets have come."""
         return self._receiver.ssrc is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """So many samples were placed in time that reading late no longer moves the timeline."""
+        return self._counters.samples - self._placed_from >= _SETTLING_SAMPLES
 
     def restart(self) -> None:
         """The packets that follow are another source's. See `rtp.Payloads`."""
@@ -83,6 +92,8 @@ class VideoTrack:
     def unit(self, data: bytes, timestamp: int, arrival_ns: int, is_key: bool) -> None:
         """See `h264.AccessUnits`."""
         pts_90k, wall_ns, camera_wall_ns, jump = self._timeline.place(timestamp, arrival_ns, is_key)
+        if jump or self._restarted:
+            self._placed_from = self._counters.samples
         if self._restarted:
             self._sink.discontinuity(self._restarted)
             self._restarted = ""
