@@ -11,7 +11,6 @@ from civicam.core.clock import Clock
 from civicam.core.errors import RtpError
 from civicam.core.ids import GapCause
 
-
 _SETTLING_SAMPLES = 32
 
 
