@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from civicam.config import (
     DataFolder,
+    MaskSettings,
     Settings,
     VolumeSettings,
     load_settings,
@@ -45,7 +46,10 @@ def test_the_file_that_init_writes_says_the_defaults(city: str) -> None:
 
 def test_the_file_that_init_writes_names_every_setting() -> None:
     named = {path for path in locate_keys(render_default("A city")) if len(path) > 1}
-    for section, value in ((name, getattr(Settings(), name)) for name in Settings.__dataclass_fields__):
+    assert all(f"# {key} = " in render_default("A city") for key in MaskSettings.__dataclass_fields__)
+    for section, value in (
+        (name, getattr(Settings(), name)) for name in Settings.__dataclass_fields__ if name != "mask"
+    ):
         prefix, table = ((section, 0), value[0]) if isinstance(value, tuple) else ((section,), value)
         for key in table.__dataclass_fields__:
             assert (*prefix, key) in named
@@ -107,6 +111,14 @@ def test_a_file_that_is_not_toml_tells_the_line() -> None:
         ("[web]\nallow = 'all'", "civicam.toml:2: web.allow = 'all': must be one of nobody, local"),
         ("[redaction]\ncover = ''", "civicam.toml:2: redaction.cover = '': must be text, not empty"),
         ("[redaction]\ncover = 'none'", "civicam.toml:2: redaction.cover = 'none': must be one of flat, pixelate"),
+        (
+            "[[mask]]\ncamera = 'a'\ncorners = '0 0, 1 1'",
+            "civicam.toml:3: mask.corners = '0 0, 1 1': must be pairs from 0 to 1, three or more, as 0.1 0.2, 0.4 0",
+        ),
+        (
+            "[[mask]]\ncamera = 'a'\nkind = 'b'\ncorners = '0 0,1 0,1 1'",
+            "civicam.toml:3: mask.kind = 'b': must be one of mask, always",
+        ),
         ("[[volume]]\nname = '../a'", "civicam.toml:2: volume.name = '../a': use letters, digits, '-' and '_'"),
         (
             "[recorder]\nmax_fragment_mb = 32\nbacklog_mb = 16",
@@ -204,3 +216,19 @@ def test_a_volume_is_relative_to_the_data_folder_unless_absolute() -> None:
 def test_settings_are_there_without_the_validator() -> None:
     code = "import sys, civicam.config; sys.exit(bool({'pydantic', 'typer', 'rich'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_masks_are_read_as_polygons() -> None:
+    text = """
+[[mask]]
+camera = "rudaki-07"
+corners = "0.1 0.2, 0.4 0.2, 0.4 0.9"
+[[mask]]
+camera = "rudaki-08"
+corners = "0 0,1 0,1 1,0 1"
+kind = "always"
+"""
+    first, second = parse(text).mask
+    assert (first.polygon, first.kind) == (((0.1, 0.2), (0.4, 0.2), (0.4, 0.9)), "mask")
+    assert (second.camera, len(second.polygon), second.kind) == ("rudaki-08", 4, "always")
+    assert len(mistakes("[[mask]]\ncamera = 'No Name'\ncorners = '0 0,1 0,nan 1'")) == 1

@@ -27,7 +27,7 @@ from civicam.recorder.status import RateMeter, RecorderStatus, VolumeStatus
 from civicam.recorder.supervisor import Supervisor
 from civicam.upkeep.retention import DAY_NS, Retention, RetentionPolicy
 from civicam.web.keeper import WebKeeper
-from civicam.web.plan import WebPlan
+from civicam.web.plan import MaskPlan, WebPlan
 
 _STATUS_EVERY_S = 1.0
 _CAMERAS_EVERY_S = 3.0
@@ -144,6 +144,7 @@ class City:
             max_fragment_bytes=recorder.max_fragment_mb * MIB,
             stall_s=recorder.stall_s,
             connect_at_once=recorder.connect_at_once,
+            feed=str(self.data.feed.absolute()),
         )
 
     def web_plan(self) -> WebPlan:
@@ -160,6 +161,7 @@ class City:
             allow=web.allow,
             cover=self.settings.redaction.cover,
             bootstrap_s=self.settings.redaction.bootstrap_s,
+            masks=tuple(MaskPlan(mask.camera, mask.polygon, mask.kind) for mask in self.settings.mask),
         )
 
     def retention_policy(self) -> RetentionPolicy:

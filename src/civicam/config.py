@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 from annotated_types import Interval, Len
 
 from civicam.core.errors import ConfigError
+from civicam.core.ids import parse_camera_id
 
 GIB = 1024**3
 MIB = 1024**2
@@ -146,6 +147,37 @@ class RedactionSettings:
     bootstrap_s: Annotated[float, Interval(ge=10, le=86400)] = 600.0
 
 
+MASK_KINDS = ("mask", "always")
+"""A mask is filled with one colour, whatever covers the rest; what is always covered is covered like the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSettings:
+    """A part of one camera's picture that is never shown.
+
+    Attributes:
+        camera: whose picture.
+        corners: of a polygon, as shares of the width and height from the left and top: `0.1 0.2, 0.4 0.2, 0.4 0.9`.
+        kind: one of `MASK_KINDS`.
+    """
+
+    camera: Annotated[str, Len(1, 63)] = ""
+    corners: Annotated[str, Len(1, 4000)] = ""
+    kind: Annotated[str, Len(1)] = MASK_KINDS[0]
+
+    @property
+    def polygon(self) -> tuple[tuple[float, float], ...]:
+        """The corners as pairs (x, y).
+
+        Raises:
+            ValueError: they are no three or more pairs of numbers from 0 to 1.
+        """
+        corners = tuple((float(x), float(y)) for x, y in (pair.split() for pair in self.corners.split(",")))
+        if len(corners) < 3 or not all(0 <= value <= 1 for corner in corners for value in corner):
+            raise ValueError(self.corners)
+        return corners
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, by section of the file."""
@@ -157,6 +189,7 @@ class Settings:
     metrics: MetricsSettings = MetricsSettings()
     web: WebSettings = WebSettings()
     redaction: RedactionSettings = RedactionSettings()
+    mask: tuple[MaskSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +217,16 @@ class DataFolder:
     def lock(self) -> Path:
         """Held by the recorder that runs; says where its metrics are."""
         return self.root / "recorder.lock"
+
+    @property
+    def feed(self) -> Path:
+        """Where the recorder's workers have their sockets for live samples."""
+        return self.root / "feed"
+
+    @property
+    def models(self) -> Path:
+        """Where background models are kept."""
+        return self.root / "models"
 
     def volume_root(self, volume: VolumeSettings) -> Path:
         """Where `volume` lies."""
@@ -315,8 +358,8 @@ class _Reader:
             if not variable.startswith(_PREFIX) or not separator:
                 continue
             self._from_environment[(section, key)] = self._from_environment[(section,)] = variable
-            if section == "volume":
-                self._add((section, key), "volumes are set in the file only")
+            if section in {"volume", "mask"}:
+                self._add((section, key), f"{section}s are set in the file only")
                 continue
             table = raw.setdefault(section, {})
             if isinstance(table, dict):
@@ -385,6 +428,7 @@ class _Reader:
         for place, chosen, known in choices:
             if chosen not in known:
                 self._add(place, f"{_dotted(place)} = {chosen!r}: must be one of {', '.join(known)}")
+        self._check_masks(settings.mask)
         recorder = settings.recorder
         if recorder.max_fragment_mb > recorder.backlog_mb:
             self._add(
@@ -392,6 +436,20 @@ class _Reader:
                 f"recorder.max_fragment_mb = {recorder.max_fragment_mb}: "
                 f"must fit into recorder.backlog_mb = {recorder.backlog_mb}",
             )
+
+    def _check_masks(self, masks: tuple[MaskSettings, ...]) -> None:
+        for index, mask in enumerate(masks):
+            try:
+                _ = parse_camera_id(mask.camera), mask.polygon
+            except ConfigError as error:
+                self._add(("mask", index, "camera"), f"mask.camera: {error}")
+            except ValueError:
+                self._add(
+                    ("mask", index, "corners"),
+                    f"mask.corners = {mask.corners!r}: must be pairs from 0 to 1, three or more, as 0.1 0.2, 0.4 0",
+                )
+            if mask.kind not in MASK_KINDS:
+                self._add(("mask", index, "kind"), f"mask.kind = {mask.kind!r}: must be one of {', '.join(MASK_KINDS)}")
 
     def _add(self, path: _Path, text: str) -> None:
         self.mistakes.append(f"{self.place(path)}: {text}")
@@ -475,4 +533,10 @@ allow = "nobody"       # who may look: "nobody", or "local" for whoever sits at 
 [redaction]
 cover = "flat"         # what moves or newly appeared gets one colour; "pixelate" keeps the rough colour of clothing
 bootstrap_s = 600      # seconds a scene must be seen before any of it is shown; who stands still through them is scene
+
+# What is never shown of a camera's picture, such as a window: one [[mask]] for each part.
+# [[mask]]
+# camera = "rudaki-07"
+# corners = "0.1 0.2, 0.4 0.2, 0.4 0.9"   # x y of each, as shares of width and height from the left and top
+# kind = "mask"        # filled with one colour; "always": covered like what moves
 """

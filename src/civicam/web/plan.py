@@ -9,6 +9,21 @@ from civicam.recorder.plan import VolumePlan
 
 
 @dataclass(frozen=True, slots=True)
+class MaskPlan:
+    """A part of one camera's picture that is never shown.
+
+    Attributes:
+        camera: whose picture.
+        polygon: corners (x, y), as shares of width and height from the left and top.
+        kind: `mask` or `always`.
+    """
+
+    camera: str
+    polygon: tuple[tuple[float, float], ...]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class WebPlan:
     """What a web process starts with.
 
@@ -23,6 +38,7 @@ class WebPlan:
         allow: the policy: who may look.
         cover: what covered parts are filled with: `flat` or `pixelate`.
         bootstrap_s: how long a scene must have been seen before any of it is shown.
+        masks: what is never shown.
     """
 
     city: str
@@ -35,6 +51,7 @@ class WebPlan:
     allow: str = "nobody"
     cover: str = "flat"
     bootstrap_s: float = 600.0
+    masks: tuple[MaskPlan, ...] = ()
 
     def to_json(self) -> str:
         """The plan as one line."""
@@ -50,6 +67,10 @@ class WebPlan:
         try:
             raw: dict[str, Any] = json.loads(line)
             raw["volumes"] = tuple(VolumePlan(**volume) for volume in raw["volumes"])
+            raw["masks"] = tuple(
+                MaskPlan(str(mask["camera"]), tuple((x, y) for x, y in mask["polygon"]), str(mask["kind"]))
+                for mask in raw.get("masks", ())
+            )
             return cls(**raw)
         except (ValueError, TypeError, KeyError) as error:
             raise WorkerError(
