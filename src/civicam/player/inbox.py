@@ -47,11 +47,11 @@ class InboxLimits:
     """How much waits before samples are dropped.
 
     Attributes:
-        items: about two seconds of a camera.
+        items: a long GOP, since all samples from the last key on come at once when a view begins.
         size_bytes: of samples; a single larger one is taken where nothing else waits.
     """
 
-    items: int = 30
+    items: int = 300
     size_bytes: int = 8 << 20
 
 

@@ -20,6 +20,7 @@ _UNKNOWN_SIZE = (640, 360)
 _FPS = 15.0
 _FRAME_90K = 6_000
 _LONGEST_FRAME_90K = 45_000
+_MOST_SHOWN_AT_ONCE = 6
 
 
 class SampleDecoder(Protocol):
@@ -76,7 +77,8 @@ class ViewPipeline:
     """Decodes, redacts, codes and wraps the samples of one stream. Not for two threads at once.
 
     Every sample gives a frame, or is one that the decoder holds back to put frames in order. Where the picture is
-    missing (a broken sample, those up to the next key, a hole) the frame is a covered one.
+    missing (a broken sample, those up to the next key, a hole) the frame is a covered one. Of many samples at once (the
+    GOP in hand when a view begins, or after a pause) all are decoded, and only the last `_MOST_SHOWN_AT_ONCE` shown.
 
     Args:
         decoder: of this view alone.
@@ -92,6 +94,7 @@ class ViewPipeline:
         self._sequence = 0
         self._missing: FullCover | None = FullCover.NO_PICTURE
         self._pts_90k = 0
+        self._samples_left = 0
 
     def process(self, items: Sequence[Item], *, want_key: bool = False) -> list[Output]:
         """What `items` become; with `want_key` the first frame is a key.
@@ -102,6 +105,7 @@ class ViewPipeline:
         if want_key and self._encoder is not None:
             self._encoder.force_key()
         outputs: list[Output] = []
+        self._samples_left = sum(isinstance(item, Sample) for item in items)
         for item in items:
             for redacted, pts_90k in self._redacted(item):
                 outputs += self._coded(redacted, pts_90k)
@@ -141,14 +145,21 @@ class ViewPipeline:
             self._setup = setup
 
     def _sample(self, sample: Sample) -> Iterator[tuple[RedactedPicture, int | None]]:
+        self._samples_left -= 1
+        is_shown = self._samples_left < _MOST_SHOWN_AT_ONCE
         try:
-            for picture in self._decoded(sample):
+            for picture in self._decoded(sample) if is_shown else self._passed_over(sample):
                 self._pts_90k = picture.pts_90k
                 yield self._redactor.redact(picture), picture.pts_90k
         except DecodeError:
             self._missing = FullCover.NO_PICTURE
-        if self._missing:
+        if self._missing and is_shown:
             yield self._cover(self._missing, sample.pts_90k, sample.wall_ns), sample.pts_90k
+
+    def _passed_over(self, sample: Sample) -> list[Picture]:
+        """Decodes a sample for the sake of those that refer to it."""
+        self._decoded(sample)
+        return []
 
     def _decoded(self, sample: Sample) -> list[Picture]:
         if self._missing and sample.is_key and self._setup is not None:
