@@ -144,6 +144,7 @@ class City:
             max_fragment_bytes=recorder.max_fragment_mb * MIB,
             stall_s=recorder.stall_s,
             connect_at_once=recorder.connect_at_once,
+            feed=str(self.data.feed.absolute()) if self.settings.web.port else "",
             feed=str(self.data.feed.absolute()),
         )
 
@@ -152,7 +153,8 @@ class City:
         web = self.settings.web
         return WebPlan(
             city=self.settings.city.name,
-            data=str(self.data.root.absolute()),
+            feed=str(self.data.feed.absolute()),
+            scenes=str(self.data.scenes.absolute()),
             catalogue=str(self.data.catalogue.absolute()),
             city_key=str(self.data.city_key.absolute()),
             volumes=tuple(VolumePlan(v.name, str(v.root.absolute()), v.reserve_bytes) for v in self.volumes()),

@@ -228,6 +228,16 @@ class DataFolder:
         """Where background models are kept."""
         return self.root / "models"
 
+    @property
+    def feed(self) -> Path:
+        """The folder of the workers' sockets for live samples; the owner's alone."""
+        return self.root / "feed"
+
+    @property
+    def scenes(self) -> Path:
+        """The folder of what was learned of the cameras' scenes, so that a restart does not begin anew."""
+        return self.root / "scenes"
+
     def volume_root(self, volume: VolumeSettings) -> Path:
         """Where `volume` lies."""
         return self.root / volume.path

@@ -157,8 +157,10 @@ class Connection(asyncio.BufferedProtocol):
         """From now on whatever comes is read when it comes."""
         self._wake_for(1)
 
-    def read_waiting(self) -> None:
+    def read_waiting(self, *, at_once: bool = False) -> None:
         """Called some times a second while packets come: takes what has come since, in one read.
+
+        With `at_once` what comes next is read when it comes.
 
         Waking up costs several times what a small read does, for the processor has gone cold meanwhile. So the kernel
         is asked not to wake us for less than a large part of the buffer (SO_RCVLOWAT, socket(7)), and whoever looks
@@ -167,7 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or transport.is_closing() or self._descriptor < 0:
             return
-        self._wake_for(_MOST_WAITING_BYTES)
+        self._wake_for(1 if at_once else _MOST_WAITING_BYTES)
         try:
             nbytes = os.readv(self._descriptor, (self.get_buffer(-1),))
         except BlockingIOError:

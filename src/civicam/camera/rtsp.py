@@ -85,6 +85,7 @@ class RtspSession:
         server: what the camera says it is.
         methods: what it says it can do.
         description: all that it offers.
+        is_attended: packets are taken the moment they come, not some times a second. For streams that are watched.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class RtspSession:
         self.server = ""
         self.methods: tuple[str, ...] = ()
         self.description = sdp.SessionDescription()
+        self.is_attended = False
         self._url = url
         self._credentials = credentials
         self._clock = clock
@@ -205,12 +207,18 @@ class RtspSession:
         if self._connection is not None:
             self._connection.end(error)
 
+    def attend(self, attended: bool) -> None:
+        """Sets `is_attended`, and sees to it at once."""
+        self.is_attended = attended
+        if attended and self._connection is not None:
+            self._connection.read_at_once()
+
     def tick(self) -> None:
         """Called some times a second while playing: reads, keeps the session alive and reports reception."""
         if self._track is None or self._connection is None or not self._next_report_ns:
             return
         if self._track.is_settled:
-            self._connection.read_waiting()
+            self._connection.read_waiting(at_once=self.is_attended)
         else:
             self._connection.read_at_once()
         now_ns = self._clock.monotonic_ns()

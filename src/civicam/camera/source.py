@@ -124,6 +124,13 @@ class CameraSource:
         self._setup: H264Setup | None = None
         self._playing_since_ns = 0
         self._failures = 0
+        self._is_attended = False
+
+    def attend(self, attended: bool) -> None:
+        """Whether packets are taken the moment they come, for a stream that is watched. Costs more; not so at first."""
+        self._is_attended = attended
+        if self._session is not None:
+            self._session.attend(attended)
 
     async def run(self) -> None:
         """Runs until cancelled; then says goodbye to the camera, for `goodbye_s` at most."""
@@ -178,6 +185,7 @@ class CameraSource:
         self._playing_since_ns = self._clock.monotonic_ns()
         self._track = track
         await session.play(offer, track)
+        session.attend(self._is_attended)
         self._session = session
 
     def _settle(self) -> None:

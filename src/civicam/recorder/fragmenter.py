@@ -1,5 +1,6 @@
 """Samples in, fragments out: one fragment a GOP, cut short where something is missing or a GOP never ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,6 +95,11 @@ class Fragmenter:
         """See `SampleSink`."""
         self._flush(None)
         self._may_go_back = True
+
+    def in_hand(self) -> tuple[H264Setup | None, Sequence[Sample]]:
+        """The setup that holds, and the samples since the last key; none if a part of that GOP went already."""
+        samples = self._samples
+        return self._setup, samples[:] if samples and samples[0].is_key and not self._is_damaged else ()
 
     def flush(self) -> None:
         """Hands over what is in hand; the stream ends here."""

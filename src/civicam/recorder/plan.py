@@ -57,6 +57,7 @@ class WorkerPlan:
         max_fragment_bytes: bytes after which it is cut.
         stall_s: seconds without a sample after which a camera is asked anew.
         connect_at_once: cameras a worker connects to at the same time.
+        feed: the folder of the workers' sockets for live samples, empty for none.
     """
 
     catalogue: str
@@ -69,6 +70,7 @@ class WorkerPlan:
     max_fragment_bytes: int = 16 << 20
     stall_s: float = 10
     connect_at_once: int = 32
+    feed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

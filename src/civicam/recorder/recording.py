@@ -1,6 +1,8 @@
 """One stream being recorded: from the camera's samples to fragments handed to the disk."""
 
-from civicam.camera.sample import H264Setup
+from collections.abc import Sequence
+
+from civicam.camera.sample import H264Setup, Sample, SampleSink
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.clock import Clock
 from civicam.core.ids import GapCause
@@ -34,10 +36,23 @@ class Recording:
         self._archive = archive
         self._clock = clock
         self._fragmenter = Fragmenter(self, limits)
-        self.setup = self._fragmenter.setup
-        self.sample = self._fragmenter.sample
-        self.broken = self._fragmenter.broken
-        self.discontinuity = self._fragmenter.discontinuity
+        self.listen(None)
+
+    def listen(self, listener: SampleSink | None) -> None:
+        """`listener` hears all that comes from now on, each time after it was recorded; None for nobody.
+
+        The fragmenter is called without a step between while nobody listens, as it is for nearly all streams.
+        """
+        first: SampleSink = self._fragmenter
+        into = first if listener is None else _Both(first, listener)
+        self.setup = into.setup
+        self.sample = into.sample
+        self.broken = into.broken
+        self.discontinuity = into.discontinuity
+
+    def in_hand(self) -> tuple[H264Setup | None, Sequence[Sample]]:
+        """The setup that holds, and the samples of the GOP that has not ended; none if they begin with no key."""
+        return self._fragmenter.in_hand()
 
     def fragment(self, fragment: Fragment, setup: H264Setup) -> None:
         """See `FragmentSink`."""
@@ -51,3 +66,26 @@ class Recording:
         """Hands over what is in hand, and says why the story ends here."""
         self._fragmenter.flush()
         self._archive.missing(self.writer, cause, self._clock.wall_ns())
+
+
+class _Both:
+    """A `SampleSink` that hands everything to two others."""
+
+    def __init__(self, first: SampleSink, second: SampleSink) -> None:
+        self._first, self._second = first, second
+
+    def setup(self, setup: H264Setup) -> None:
+        self._first.setup(setup)
+        self._second.setup(setup)
+
+    def sample(self, sample: Sample) -> None:
+        self._first.sample(sample)
+        self._second.sample(sample)
+
+    def broken(self, cause: GapCause, detail: str) -> None:
+        self._first.broken(cause, detail)
+        self._second.broken(cause, detail)
+
+    def discontinuity(self, detail: str) -> None:
+        self._first.discontinuity(detail)
+        self._second.discontinuity(detail)

@@ -23,7 +23,7 @@ from civicam.camera.watchdog import Watchdog
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock, SystemClock
-from civicam.core.errors import CivicamError
+from civicam.core.errors import CivicamError, FeedError
 from civicam.core.ids import GapCause, StreamKey
 from civicam.footage.keys import KeyRing
 from civicam.footage.segment_format import SegmentSetup
@@ -31,6 +31,7 @@ from civicam.footage.volume import Volume
 from civicam.footage.writer import SegmentWriter
 from civicam.recorder.archive import Archive
 from civicam.recorder.coverage import CoverageChain
+from civicam.recorder.feed import Feed
 from civicam.recorder.fmp4 import TIMESCALE, codec_string, init_segment
 from civicam.recorder.fragmenter import FragmentLimits
 from civicam.recorder.plan import Quit, StreamPlan, WorkerPlan, decode_command, decode_hello
@@ -91,12 +92,15 @@ class Worker:
         self._limits = FragmentLimits(int(plan.max_fragment_s * TIMESCALE), plan.max_fragment_bytes)
         self._watchdog = Watchdog(clock)
         self._limiter = ConnectLimiter(plan.connect_at_once)
+        self._feed = Feed()
+        self._feed_alarms: list[str] = []
         self._setups: dict[H264Setup, SegmentSetup] = {}
         self._streams: dict[StreamKey, _Stream] = {}
         self._refused: dict[StreamKey, tuple[StreamPlan, str]] = {}
 
     async def run(self, commands: asyncio.StreamReader) -> None:
         """Does as `commands` say until told to finish, or until they end."""
+        await self._start_feed()
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._archive.run()),
@@ -105,10 +109,19 @@ class Worker:
                 tasks.create_task(self._try_again()),
             ]
             cause = await self._obey(commands)
+            await self._feed.close()
             await asyncio.gather(*(stream.finish(cause) for stream in self._streams.values()))
             for task in background:
                 task.cancel()
         await self._archive.close()
+
+    async def _start_feed(self) -> None:
+        """Nobody can look live without it, and recording goes on."""
+        if self._plan.feed:
+            try:
+                await self._feed.start(Path(self._plan.feed), self._number)
+            except FeedError as error:
+                self._feed_alarms.append(str(error))
 
     async def _obey(self, commands: asyncio.StreamReader) -> GapCause:
         """Returns why the worker ends."""
@@ -153,12 +166,14 @@ class Worker:
             settings=SourceSettings(stall_s=self._plan.stall_s, start_spread_s=_START_SPREAD_S),
         )
         self._archive.add(writer)
-        self._streams[plan.key] = _Stream(plan.key, source, recording, self._clock)
+        stream = self._streams[plan.key] = _Stream(plan.key, source, recording, self._clock)
+        self._feed.add(plan.key, stream)
 
     async def _stop(self, key: StreamKey) -> None:
         self._refused.pop(key, None)
         stream = self._streams.pop(key, None)
         if stream is not None:
+            self._feed.remove(key)
             await stream.finish(GapCause.SHUT_DOWN)
             await self._archive.remove(stream.writer)
 
@@ -183,6 +198,10 @@ class Worker:
             keyring=self._keyring,
         )
 
+    def _alarms(self) -> list[str]:
+        refused = [why for _, why in self._refused.values()][:3]
+        return [*self._volumes.alarms(), *self._archive.alarms(), *self._feed_alarms, *refused]
+
     async def _report(self) -> None:
         while True:
             report = WorkerReport(
@@ -195,7 +214,7 @@ class Worker:
                 self._archive.dropped_fragments,
                 self._archive.write_latency,
                 self._archive.sync_latency,
-                self._volumes.alarms() + self._archive.alarms() + [why for _, why in self._refused.values()][:3],
+                self._alarms(),
             )
             # Somebody who is gone hears nothing, and somebody who does not listen gets no second report to wait for.
             if not self._reports.is_closing() and not self._reports.get_write_buffer_size():
@@ -215,6 +234,8 @@ class _Stream:
         self._started_ns = clock.wall_ns()
         self._before_ns = self.writer.gap_ns_at(self._started_ns)
         self._task = asyncio.create_task(source.run())
+        self.listen, self.in_hand = recording.listen, recording.in_hand  # as `FeedStream`
+        self.attend = source.attend
 
     async def finish(self, cause: GapCause) -> None:
         """Says goodbye to the camera and hands over what came."""
