@@ -1,0 +1,100 @@
+"""How a picture lies over the learned scene: a small shift of the camera, and the light of all of it.
+
+Gradient-based registration with a gain and an offset (after Lucas and Kanade 1981), least squares
+over what fits, three rounds; and phase correlation (Kuglin and Hines 1975) for shifts that are too large for it.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from civicam.redaction.small import Float
+
+Bools: TypeAlias = NDArray[np.bool_]
+
+_ROUNDS = 3
+_LEAST_FITTING = 0.2
+_CLEAR_PEAK = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """picture(p) = gain * scene(p + shift) + offset, for luma.
+
+    Attributes:
+        down: the shift in units.
+        right: the same, to the right.
+        gain: of luma.
+        offset: of luma, in steps of 8 bits.
+    """
+
+    down: float = 0.0
+    right: float = 0.0
+    gain: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def is_shifted(self) -> bool:
+        """More than a tenth of a unit."""
+        return abs(self.down) > 0.1 or abs(self.right) > 0.1
+
+    def light_change(self, luma: float) -> float:
+        """By how much it changes that luma."""
+        return (self.gain - 1) * luma + self.offset
+
+
+def align(luma: Float, scene: Float, usable: Bools) -> Alignment:
+    """Fits a picture's luma to the scene's, both by units; only `usable` units count."""
+    y, m = luma[1:-1:2, 1:-1:2], scene[1:-1:2, 1:-1:2]
+    down = (scene[2::2, 1:-1:2] - scene[:-2:2, 1:-1:2])[: y.shape[0], : y.shape[1]] * 0.5
+    right = (scene[1:-1:2, 2::2] - scene[1:-1:2, :-2:2])[: y.shape[0], : y.shape[1]] * 0.5
+    factors = np.stack([down.ravel(), right.ravel(), m.ravel(), np.ones(m.size, np.float32)])
+    missing = (y - m).ravel()
+    weight = usable[1:-1:2, 1:-1:2].ravel() & (np.abs(missing) < 48)
+    solution = np.zeros(4)
+    for _ in range(_ROUNDS):
+        if np.count_nonzero(weight) < _LEAST_FITTING * weight.size:
+            return Alignment()
+        used = factors * weight
+        matrix = (used @ factors.T).astype(np.float64) + np.diag([50.0, 50.0, 1.0, 1e-3]) * 1.0
+        solution = np.linalg.solve(matrix, (used @ missing).astype(np.float64))
+        left = np.abs(missing - solution.astype(np.float32) @ factors)
+        limit = max(3.0, 2.5 * float(np.median(left[weight])))
+        weight = usable[1:-1:2, 1:-1:2].ravel() & (left < limit)
+    return Alignment(float(solution[0]), float(solution[1]), 1 + float(solution[2]), float(solution[3]))
+
+
+def correlate(luma: Float, scene: Float) -> tuple[int, int] | None:
+    """The shift (down, right) in whole units by which a picture's luma lies over the scene's; None: none is clear."""
+    window = np.hanning(luma.shape[0])[:, None] * np.hanning(luma.shape[1])[None, :]
+    spectrum = np.fft.rfft2((scene - scene.mean()) * window) * np.conj(np.fft.rfft2((luma - luma.mean()) * window))
+    peaks = np.fft.irfft2(spectrum / (np.abs(spectrum) + 1e-9), s=luma.shape)
+    row, column = (int(at) for at in np.unravel_index(int(np.argmax(peaks)), peaks.shape))
+    if peaks[row, column] < _CLEAR_PEAK:
+        return None
+    rows, columns = peaks.shape
+    return (row + rows // 2) % rows - rows // 2, (column + columns // 2) % columns - columns // 2
+
+
+def moved(plane: Float, down: float, right: float) -> Float:
+    """Returns plane(p - shift), with linear interpolation; beyond the edges it goes on as its last pixels."""
+    return _moved(_moved(plane, down, 0), right, 1)
+
+
+def _moved(plane: Float, by: float, axis: int) -> Float:
+    if abs(by) < 0.02:
+        return plane
+    length = plane.shape[axis]
+    whole = int(np.floor(by))
+    share = np.float32(by - whole)
+    at = np.arange(length) - whole
+    near = plane.take(np.clip(at, 0, length - 1), axis)
+    if share < 0.02:
+        return near
+    far = plane.take(np.clip(at - 1, 0, length - 1), axis)
+    far -= near
+    far *= share
+    near += far
+    return near

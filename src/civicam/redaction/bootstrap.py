@@ -1,0 +1,57 @@
+"""The first scene: what most pictures of a while agree on, place by place."""
+
+import numpy as np
+
+from civicam.redaction.small import Float, SmallPicture
+
+SAMPLES = 15
+_ALIKE = 10.0
+_FAR = 24.0
+
+
+class Bootstrap:
+    """Gathers pictures spread over a time, and makes a scene of them.
+
+    A place's value is that of the picture which is nearest to most of the others, so that who passes, or waits for a
+    while, is not learned; a mean or a median would be drawn towards them.
+
+    Args:
+        lasts_s: how long a scene must have been seen.
+    """
+
+    def __init__(self, lasts_s: float) -> None:
+        self._lasts_s = lasts_s
+        self._seen_s = 0.0
+        self._fine: list[Float] = []
+        self._coarse: list[Float] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Enough has been seen."""
+        return self._seen_s >= self._lasts_s and len(self._fine) >= SAMPLES
+
+    def see(self, small: SmallPicture, since_s: float) -> None:
+        """A picture, `since_s` after the one before."""
+        self._seen_s += since_s
+        if len(self._fine) < SAMPLES and self._seen_s >= self._lasts_s * len(self._fine) / (SAMPLES - 1) * 0.999:
+            self._fine.append(small.fine.astype(np.float16))  # type: ignore[arg-type]  # half the memory while waiting
+            self._coarse.append(small.coarse.astype(np.float16))  # type: ignore[arg-type]  # likewise
+
+    def scene(self) -> tuple[Float, Float, Float, Float]:
+        """Fine mean and deviation, coarse mean and deviation."""
+        return *_agreed(self._fine), *_agreed(self._coarse)
+
+
+def _agreed(samples: list[Float]) -> tuple[Float, Float]:
+    stack = np.stack([sample.astype(np.float32) for sample in samples])
+    best, least = stack[0].copy(), np.full(stack.shape[1:], np.inf, np.float32)
+    for sample in stack:
+        away = np.minimum(np.abs(stack - sample), np.float32(_FAR)).sum(axis=0)
+        better = away < least
+        np.copyto(best, sample, where=better)
+        np.copyto(least, away, where=better)
+    alike = np.abs(stack - best) <= _ALIKE
+    count = alike.sum(axis=0)
+    mean = (stack * alike).sum(axis=0) / count
+    deviation = (np.abs(stack - mean) * alike).sum(axis=0) / count
+    return mean.astype(np.float32), deviation.astype(np.float32)

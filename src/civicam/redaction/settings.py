@@ -1,0 +1,119 @@
+"""What a city may choose about redaction, with defaults that are safe."""
+
+import math
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TypeAlias
+
+from civicam.core.errors import RedactionError
+
+Polygon: TypeAlias = tuple[tuple[float, float], ...]
+"""Corners (x, y), each 0 to 1 from the picture's left and top."""
+
+_MOST_POLYGONS = 64
+_MOST_CORNERS = 256
+
+
+class Cover(StrEnum):
+    """What covered cells are filled with.
+
+    FLAT: one colour from the settings. Nothing of what was there is kept.
+    PIXELATE: one colour for each block of a sixteenth of the picture's width, the mean of what is covered in it. It
+        keeps the rough colour of what is covered, **of clothing and of a vehicle**, and about where and how large it
+        is. It destroys everything finer. Someone who knows the colour of a coat can find the coat again.
+    """
+
+    FLAT = "flat"
+    PIXELATE = "pixelate"
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionSettings:
+    """How one camera's pictures are redacted.
+
+    Attributes:
+        cover: what covered cells are filled with.
+        cover_yuv: the flat cover's colour, limited range BT.709: 16 to 235, 16 to 240, 16 to 240.
+        masks: always filled flat, whatever else is chosen.
+        always: always covered, as `cover` says.
+        tau_s: the time constant with which the scene follows what is not covered.
+        stays_s: how long something must have stood still, less the time that it was hidden, to become scene.
+        hold_s: how long a cell stays covered after the last sign of something in it.
+        bootstrap_s: how long a scene must have been seen before any of it is shown. Who stands still through most of
+            it is learned as scene: choose it long.
+        deviations: of the noise learned at a place; a difference above is something.
+        fine_luma: the least difference of luma at 1/320 of the width (steps of 8 bits).
+        coarse_luma: the same of the mean luma of a patch of about 12 pixels of a 640-pixel picture.
+        coarse_chroma: the same of U or V.
+        most_changed: share of the picture; where more than this has changed, all is covered.
+
+    Raises:
+        RedactionError: a value cannot be used; says which and why.
+    """
+
+    cover: Cover = Cover.FLAT
+    cover_yuv: tuple[int, int, int] = (96, 128, 128)
+    masks: tuple[Polygon, ...] = ()
+    always: tuple[Polygon, ...] = ()
+    tau_s: float = 8.0
+    stays_s: float = 3600.0
+    hold_s: float = 1.0
+    bootstrap_s: float = 600.0
+    deviations: float = 4.0
+    fine_luma: float = 11.0
+    coarse_luma: float = 4.0
+    coarse_chroma: float = 2.5
+    most_changed: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cover, Cover):
+            raise _wrong("cover", self.cover, "choose flat or pixelate")
+        _check_colour(self.cover_yuv)
+        for name in ("masks", "always"):
+            _check_polygons(name, getattr(self, name))
+        for field in fields(self):
+            if (span := _SPANS.get(field.name)) is not None:
+                _check_number(field.name, getattr(self, field.name), *span)
+
+
+_SPANS = {
+    "tau_s": (1.0, 600.0),
+    "stays_s": (1800.0, 7 * 86400.0),
+    "hold_s": (0.2, 60.0),
+    "bootstrap_s": (10.0, 86400.0),
+    "deviations": (2.0, 8.0),
+    "fine_luma": (4.0, 40.0),
+    "coarse_luma": (1.0, 20.0),
+    "coarse_chroma": (1.0, 20.0),
+    "most_changed": (0.1, 0.9),
+}
+
+
+def _wrong(name: str, value: object, fix: str) -> RedactionError:
+    return RedactionError(f"{name} cannot be {str(value)[:80]}", where="redaction settings", fix=fix)
+
+
+def _check_number(name: str, value: object, low: float, high: float) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not low <= float(str(value)) <= high:
+        raise _wrong(name, value, f"choose {low:g} to {high:g}")
+
+
+def _check_colour(colour: object) -> None:
+    spans = ((16, 235), (16, 240), (16, 240))
+    is_colour = isinstance(colour, tuple) and len(colour) == 3 and all(isinstance(value, int) for value in colour)
+    if not is_colour or not all(low <= value <= high for value, (low, high) in zip(colour, spans, strict=True)):  # type: ignore[arg-type]  # a tuple, as was just seen
+        raise _wrong("cover_yuv", colour, "choose three whole numbers, 16 to 235, 16 to 240, 16 to 240")
+
+
+def _check_polygons(name: str, polygons: object) -> None:
+    if not isinstance(polygons, tuple) or len(polygons) > _MOST_POLYGONS:
+        raise _wrong(name, polygons, f"give a tuple of at most {_MOST_POLYGONS} polygons")
+    for polygon in polygons:
+        if not isinstance(polygon, tuple) or not 3 <= len(polygon) <= _MOST_CORNERS:
+            raise _wrong(name, polygon, f"give each polygon 3 to {_MOST_CORNERS} corners")
+        for corner in polygon:
+            if not isinstance(corner, tuple) or len(corner) != 2:
+                raise _wrong(name, corner, "give each corner as (x, y)")
+            for value in corner:
+                _check_number(name, value, 0.0, 1.0)
