@@ -145,7 +145,6 @@ class City:
             stall_s=recorder.stall_s,
             connect_at_once=recorder.connect_at_once,
             feed=str(self.data.feed.absolute()) if self.settings.web.port else "",
-            feed=str(self.data.feed.absolute()),
         )
 
     def web_plan(self) -> WebPlan:

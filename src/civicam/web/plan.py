@@ -29,7 +29,8 @@ class WebPlan:
 
     Attributes:
         city: the city's name.
-        data: its folder.
+        feed: the folder of the workers' sockets for live samples.
+        scenes: the folder of what was learned of the cameras' scenes.
         catalogue: the database's path.
         city_key: the key file's path.
         volumes: where footage is.
@@ -42,7 +43,8 @@ class WebPlan:
     """
 
     city: str
-    data: str
+    feed: str
+    scenes: str
     catalogue: str
     city_key: str
     volumes: tuple[VolumePlan, ...]
