@@ -229,11 +229,6 @@ class DataFolder:
         return self.root / "models"
 
     @property
-    def feed(self) -> Path:
-        """The folder of the workers' sockets for live samples; the owner's alone."""
-        return self.root / "feed"
-
-    @property
     def scenes(self) -> Path:
         """The folder of what was learned of the cameras' scenes, so that a restart does not begin anew."""
         return self.root / "scenes"

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, cast
 
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
@@ -34,8 +34,7 @@ class PatientHttp(H11Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", transport))  # uvloop's is one in all but name
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
