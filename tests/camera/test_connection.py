@@ -77,6 +77,16 @@ def whole_stream() -> bytes:
     return b"".join(stream_of(PICTURES))
 
 
+def test_a_connection_that_is_attended_is_read_when_something_comes() -> None:
+    async def job(ends: Ends) -> None:
+        ends.connection.read_waiting()
+        ends.connection.read_waiting(at_once=True)
+        await ends.send(whole_stream())
+        assert len(ends.heard.samples) == len(PICTURES)
+
+    connected(job)
+
+
 def test_what_waits_is_read_when_told_to_and_not_before() -> None:
     async def job(ends: Ends) -> None:
         ends.connection.read_waiting()  # from here on it waits
