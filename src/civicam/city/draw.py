@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,7 @@ class Renderer:
         conditions: light, weather, mount.
         barcode: whether each frame carries its number.
         with_objects: False leaves the place empty (for tests: what every other pixel must look like).
+        alter: changes the place before it is drawn: who stands where, what drives off.
 
     Raises:
         CityError: there is no such kind of scene.
@@ -71,8 +73,11 @@ class Renderer:
         conditions: Conditions = DAY,
         barcode: bool = True,
         with_objects: bool = True,
+        alter: Callable[[Scene], None] | None = None,
     ) -> None:
         self.scene: Scene = make_scene(kind, random.Random(seed))
+        if alter is not None:
+            alter(self.scene)
         self.seed, self.fps, self.frames, self.conditions = seed, fps, frames, conditions
         mount = self.scene.mount
         self.lens = Pinhole(width, height, mount.position_m, mount.yaw_deg, mount.pitch_deg, mount.fov_deg)

@@ -28,6 +28,7 @@ LENGTH_M = {Kind.CAR: 4.5, Kind.BUS: 10.8, Kind.CYCLIST: 1.8, Kind.PEDESTRIAN: 0
 _SPEED_FACTOR = {Kind.CAR: 1.0, Kind.BUS: 0.85, Kind.CYCLIST: 1.0, Kind.PEDESTRIAN: 1.0}
 _AMBER = 0.07  # of the cycle, after green
 _CYCLE_S = 30.0
+_DRIVES_OFF_M_S, _DRIVES_OFF_M_S2 = 8.0, 1.8
 STANDING_M_S = 0.2
 """Slower than this is standing."""
 
@@ -94,13 +95,37 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Someone or something that stays where it is for the whole loop."""
+    """Someone or something that stays where it is for the whole loop, or until it drives off.
+
+    Attributes:
+        kind: what it is.
+        x_m: where its middle is.
+        y_m: where its middle is.
+        heading_deg: clockwise from the y axis.
+        look: a seed for its shape and colours.
+        leaves_s: when it drives off straight ahead, on the loop's clock; None: it stays. It is back, all at once, when the
+            loop begins anew.
+    """
 
     kind: Kind
     x_m: float
     y_m: float
     heading_deg: float
     look: int
+    leaves_s: float | None = None
+
+    def state(self, identity: int, time_s: float, loop_s: float) -> "State":
+        """What it does at a time on the loop's clock."""
+        since = -loop_s
+        still = State(identity, self.kind, self.look, self.x_m, self.y_m, self.heading_deg, standing_since_s=since)
+        if self.leaves_s is None or time_s <= self.leaves_s:
+            return still
+        speed = min(_DRIVES_OFF_M_S2 * (time_s - self.leaves_s), _DRIVES_OFF_M_S)
+        rising_s = min(time_s - self.leaves_s, _DRIVES_OFF_M_S / _DRIVES_OFF_M_S2)
+        way = _DRIVES_OFF_M_S2 * rising_s**2 / 2 + _DRIVES_OFF_M_S * (time_s - self.leaves_s - rising_s)
+        heading = math.radians(self.heading_deg)
+        x, y = self.x_m + way * math.sin(heading), self.y_m + way * math.cos(heading)
+        return State(identity, self.kind, self.look, x, y, self.heading_deg, speed, way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +194,11 @@ def simulate(
     rng: random.Random,
 ) -> list[list[State]]:
     """Returns the states of every object for each of `frames` frames of a loop."""
-    still = [
-        State(1 + number, item.kind, item.look, item.x_m, item.y_m, item.heading_deg, standing_since_s=-frames / fps)
-        for number, item in enumerate(standing)
+    moving = _Simulation(lanes, signals, frames / fps, rng, first_id=1 + len(standing))
+    return [
+        [item.state(1 + index, number / fps, frames / fps) for index, item in enumerate(standing)] + states
+        for number, states in enumerate(moving.record(fps, frames))
     ]
-    moving = _Simulation(lanes, signals, frames / fps, rng, first_id=1 + len(still))
-    return [still + states for states in moving.record(fps, frames)]
 
 
 class _Simulation:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from civicam.redaction.small import Float
+from civicam.redaction.small import Float, SmallPicture
 
 Bools: TypeAlias = NDArray[np.bool_]
 
@@ -81,6 +81,12 @@ def correlate(luma: Float, scene: Float) -> tuple[int, int] | None:
 def moved(plane: Float, down: float, right: float) -> Float:
     """Returns plane(p - shift), with linear interpolation; beyond the edges it goes on as its last pixels."""
     return _moved(_moved(plane, down, 0), right, 1)
+
+
+def shifted(small: SmallPicture, down: float, right: float) -> SmallPicture:
+    """Returns a picture laid over the scene that it is shifted from, by units."""
+    fine = moved(small.fine, 2 * down, 2 * right)
+    return SmallPicture(fine, np.stack([moved(plane, down, right) for plane in small.coarse]))
 
 
 def _moved(plane: Float, by: float, axis: int) -> Float:

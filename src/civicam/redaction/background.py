@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from civicam.redaction.align import Alignment, align, correlate, moved
+from civicam.redaction.align import Alignment, align, correlate, shifted
 from civicam.redaction.bootstrap import Bootstrap
 from civicam.redaction.morphology import Mask, closed, dilated, most_of_nine, pooled
 from civicam.redaction.picture import Picture
@@ -28,7 +28,7 @@ _DEVIATION_A_MEAN = 1.25
 """A normal distribution's standard deviation over its mean absolute deviation."""
 _MOST_LIMIT = 48.0
 _EDGE_SHARE = 0.2
-_MARGIN_UNITS = 2
+_MARGIN_UNITS = 1
 _MOST_SHIFT_UNITS = 4
 _ALIKE = 8.0
 _NEVER_S = -1e9
@@ -158,7 +158,7 @@ class BackgroundModel:
             shift = correlate(small.coarse[0], scene.coarse[0])
             if shift is not None and shift != (0, 0):
                 if max(map(abs, shift)) <= _MOST_SHIFT_UNITS:
-                    small = _shifted(small, *shift)
+                    small = shifted(small, *shift)
                     alignment = Alignment(alignment.down + shift[0], alignment.right + shift[1])
                     fine_away, coarse_away, marks, changed = self._differences(small, scene)
                 elif changed > self.settings.most_changed:
@@ -168,7 +168,8 @@ class BackgroundModel:
         reach = _MARGIN_UNITS + int(np.ceil(max(abs(alignment.down), abs(alignment.right)) - 0.1))
         cells = closed(pooled(dilated(marks, reach), self.grid.units_a_cell), 1)
         assert self._now_s is not None
-        self._held_until_s[cells != 0] = self._now_s + self.settings.hold_s
+        sure = pooled(marks, self.grid.units_a_cell)
+        self._held_until_s[sure != 0] = self._now_s + self.settings.hold_s
         covered = self._held_until_s >= self._now_s
         covered |= cells != 0
         self._covered = covered.view(np.uint8)
@@ -182,7 +183,7 @@ class BackgroundModel:
         if max(abs(found.down), abs(found.right)) > _MOST_SHIFT_UNITS:
             return small, Alignment()
         if found.is_shifted:
-            small = _shifted(small, found.down, found.right)
+            small = shifted(small, found.down, found.right)
         if max(abs(found.light_change(32)), abs(found.light_change(128))) > 0.25:
             for plane in (scene.fine, scene.coarse[0]):
                 plane *= np.float32(found.gain)
@@ -263,13 +264,13 @@ class BackgroundModel:
 
     def _write_cells(self, small: SmallPicture, scene: Scene, cells: CellMask) -> None:
         size = self.grid.units_a_cell
-        is_unit, is_fine = _spread(cells, size), _spread(cells, 2 * size)
+        is_unit, is_fine = _spread_mask(cells, size), _spread_mask(cells, 2 * size)
         np.copyto(scene.stays_coarse, np.rint(small.coarse), where=is_unit, casting="unsafe")
         np.copyto(scene.stays_fine, np.rint(small.fine), where=is_fine, casting="unsafe")
 
     def _adopt_cells(self, scene: Scene, cells: CellMask) -> None:
         size = self.grid.units_a_cell
-        is_unit, is_fine = _spread(cells, size), _spread(cells, 2 * size)
+        is_unit, is_fine = _spread_mask(cells, size), _spread_mask(cells, 2 * size)
         np.copyto(scene.coarse, scene.stays_coarse, where=is_unit)
         np.copyto(scene.fine, scene.stays_fine, where=is_fine)
 
@@ -278,13 +279,12 @@ def _share(since_s: float, tau_s: float) -> np.float32:
     return np.float32(1 - np.exp(-since_s / tau_s))
 
 
-def _spread(cells: Float | CellMask, size: int) -> Float | CellMask:
+def _spread(cells: Float, size: int) -> Float:
     return np.repeat(np.repeat(cells, size, 1), size, 0)
 
 
-def _shifted(small: SmallPicture, down: float, right: float) -> SmallPicture:
-    fine = moved(small.fine, 2 * down, 2 * right)
-    return SmallPicture(fine, np.stack([moved(plane, down, right) for plane in small.coarse]))
+def _spread_mask(cells: CellMask, size: int) -> CellMask:
+    return np.repeat(np.repeat(cells, size, 1), size, 0)
 
 
 def _patches(differences: Float) -> Float:

@@ -1,7 +1,9 @@
 """The first scene: what most pictures of a while agree on, place by place."""
 
 import numpy as np
+from numpy.typing import NDArray
 
+from civicam.redaction.align import align, shifted
 from civicam.redaction.small import Float, SmallPicture
 
 SAMPLES = 15
@@ -22,8 +24,8 @@ class Bootstrap:
     def __init__(self, lasts_s: float) -> None:
         self._lasts_s = lasts_s
         self._seen_s = 0.0
-        self._fine: list[Float] = []
-        self._coarse: list[Float] = []
+        self._fine: list[NDArray[np.float16]] = []
+        self._coarse: list[NDArray[np.float16]] = []
 
     @property
     def is_complete(self) -> bool:
@@ -34,15 +36,24 @@ class Bootstrap:
         """A picture, `since_s` after the one before."""
         self._seen_s += since_s
         if len(self._fine) < SAMPLES and self._seen_s >= self._lasts_s * len(self._fine) / (SAMPLES - 1) * 0.999:
-            self._fine.append(small.fine.astype(np.float16))  # type: ignore[arg-type]  # half the memory while waiting
-            self._coarse.append(small.coarse.astype(np.float16))  # type: ignore[arg-type]  # likewise
+            small = self._laid_over_first(small)
+            self._fine.append(small.fine.astype(np.float16))  # half the memory while waiting
+            self._coarse.append(small.coarse.astype(np.float16))
+
+    def _laid_over_first(self, small: SmallPicture) -> SmallPicture:
+        """A mount that shakes would blur the scene."""
+        if not self._coarse:
+            return small
+        first = self._coarse[0][0].astype(np.float32)
+        found = align(small.coarse[0], first, np.ones(first.shape, np.bool_))
+        return shifted(small, found.down, found.right) if found.is_shifted else small
 
     def scene(self) -> tuple[Float, Float, Float, Float]:
         """Fine mean and deviation, coarse mean and deviation."""
         return *_agreed(self._fine), *_agreed(self._coarse)
 
 
-def _agreed(samples: list[Float]) -> tuple[Float, Float]:
+def _agreed(samples: list[NDArray[np.float16]]) -> tuple[Float, Float]:
     stack = np.stack([sample.astype(np.float32) for sample in samples])
     best, least = stack[0].copy(), np.full(stack.shape[1:], np.inf, np.float32)
     for sample in stack:

@@ -35,7 +35,7 @@ def polygon_cells(polygons: tuple[Polygon, ...], grid: Grid) -> CellMask:
 
 def covered_picture(picture: Picture, cells: CellMask, masks: CellMask, settings: RedactionSettings) -> Picture:
     """Returns a copy of a picture with `cells` covered as the settings say, and `masks` flat."""
-    planes = [plane.copy() for plane in (picture.y, picture.u, picture.v)]
+    planes = picture.y.copy(), picture.u.copy(), picture.v.copy()
     colours: list[int | Plane] = list(settings.cover_yuv)
     if settings.cover is Cover.PIXELATE:
         colours = [_block_means(plane, cells, side) for plane, side in zip(planes, _SIDES, strict=True)]

@@ -19,7 +19,7 @@ def dilated(mask: Mask, reach: int) -> Mask:
 
 def eroded(mask: Mask, reach: int) -> Mask:
     """Returns 1 where all within `reach` is 1; beyond the edges all counts as 1."""
-    return dilated(mask ^ 1, reach) ^ 1
+    return 1 - dilated(1 - mask, reach)
 
 
 def closed(mask: Mask, reach: int) -> Mask:

@@ -12,7 +12,7 @@ from civicam.redaction.picture import Picture
 CellMask: TypeAlias = NDArray[np.bool_]
 """Which cells are covered: (rows, columns) of cells of `CELL_PX` luma pixels square, the last ones cut off."""
 
-CELL_PX = 16
+CELL_PX = 8
 
 
 class FullCover(StrEnum):

@@ -99,10 +99,10 @@ def _check_number(name: str, value: object, low: float, high: float) -> None:
         raise _wrong(name, value, f"choose {low:g} to {high:g}")
 
 
-def _check_colour(colour: object) -> None:
+def _check_colour(colour: tuple[int, int, int]) -> None:
     spans = ((16, 235), (16, 240), (16, 240))
-    is_colour = isinstance(colour, tuple) and len(colour) == 3 and all(isinstance(value, int) for value in colour)
-    if not is_colour or not all(low <= value <= high for value, (low, high) in zip(colour, spans, strict=True)):  # type: ignore[arg-type]  # a tuple, as was just seen
+    is_colour = isinstance(colour, tuple) and len(colour) == 3 and all(type(value) is int for value in colour)
+    if not is_colour or not all(low <= value <= high for value, (low, high) in zip(tuple(colour), spans, strict=True)):
         raise _wrong("cover_yuv", colour, "choose three whole numbers, 16 to 235, 16 to 240, 16 to 240")
 
 

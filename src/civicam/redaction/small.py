@@ -12,7 +12,7 @@ from civicam.redaction.redacted import CELL_PX
 Float: TypeAlias = NDArray[np.float32]
 
 _LEAST_WIDTH = 240
-_MOST_FACTOR = 8
+_MOST_FACTOR = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ def _averaged(plane: Plane, shape: tuple[int, int], factor: int) -> Float:
         sums = ((pairs & 0xFFFF) + (pairs >> 16)).astype(np.uint16)
         sums = sums[0::2] + sums[1::2]
         done *= 2
-    return np.multiply(sums, np.float32(1 / factor**2), dtype=np.float32)
+    means: Float = np.multiply(sums, np.float32(1 / factor**2), dtype=np.float32)
+    return means
 
 
 def _padded(plane: Plane, shape: tuple[int, int]) -> Plane:

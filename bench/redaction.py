@@ -1,0 +1,247 @@
+"""What redaction leaves clear and what it covers needlessly, on pictures with known ground truth, beside MOG2 and KNN.
+
+`python -m bench.redaction --json results.json`. The scenes are drawn, coded as H.264 at 0.5 Mbit/s and decoded again. MOG2
+and KNN run in a process and an environment of their own (`uv run --no-project`), since their library is not, and must not
+become, one of civicam's. On real clips there is no ground truth; there the clip's own median stands in for it.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import machine
+from bench.redaction_scenes import CASES, FPS, Case, Shot, clip, shots
+from bench.subtractors import Subtractor, is_available
+from civicam.redaction.picture import Picture
+from civicam.redaction.redacted import CELL_PX
+from civicam.redaction.redactor import Redactor
+from civicam.redaction.settings import RedactionSettings
+
+Pixels = NDArray[np.bool_]
+
+SEEDS = (11, 12)
+_LEAST_PX = 40
+"""Objects of fewer visible pixels of 640x360 are counted by their pixels only."""
+_CLIPS = Path("../shared/footage")
+
+
+@dataclass(slots=True)
+class Score:
+    """The figures of one way of covering in one case.
+
+    Attributes:
+        moving_clear: share of pixels of who or what moves that were left clear.
+        standing_clear: the same of those who stand.
+        clear: the same of both.
+        poor_objects: share of objects (one in one picture) of which less than 90 % was covered.
+        longest_poor_s: the longest time for which one object was so in each picture.
+        background: share of the background that was covered.
+        whole: share of pictures that were covered as a whole.
+        ms: milliseconds of a core a picture.
+    """
+
+    moving_clear: float = 0.0
+    standing_clear: float = 0.0
+    clear: float = 0.0
+    poor_objects: float = 0.0
+    longest_poor_s: float = 0.0
+    background: float = 0.0
+    whole: float = 0.0
+    ms: float = 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts what was covered, picture by picture."""
+
+    pixels: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    poor_run: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    longest: int = 0
+    seconds: float = 0.0
+
+    def add(self, shot: Shot, covered: Pixels, *, whole: bool) -> None:
+        """A viewed picture and what of it was covered."""
+        assert shot.truth is not None
+        ids, count = shot.truth.ids, self.pixels
+        size = int(ids.max()) + 1
+        seen = np.bincount(ids.ravel(), minlength=size)
+        clear = np.bincount(ids[~covered], minlength=size)
+        count["pictures"] += 1
+        count["whole"] += whole
+        count["background"] += int(seen[0])
+        count["background covered"] += int(seen[0] - clear[0])
+        poor = set()
+        for one in np.flatnonzero(seen[1:]) + 1:
+            what = "moving" if int(one) in shot.truth.moving else "standing"
+            count[what] += int(seen[one])
+            count[f"{what} clear"] += int(clear[one])
+            if seen[one] >= _LEAST_PX:
+                count["objects"] += 1
+                if clear[one] > 0.1 * seen[one]:
+                    count["poor"] += 1
+                    poor.add(int(one))
+        for one in poor:
+            self.poor_run[one] += 1
+            self.longest = max(self.longest, self.poor_run[one])
+        for one in set(self.poor_run) - poor:
+            del self.poor_run[one]
+
+    def score(self) -> Score:
+        """The shares."""
+        count = self.pixels
+
+        def share(part: int, whole: int) -> float:
+            return part / whole if whole else 0.0
+
+        return Score(
+            moving_clear=share(count["moving clear"], count["moving"]),
+            standing_clear=share(count["standing clear"], count["standing"]),
+            clear=share(count["moving clear"] + count["standing clear"], count["moving"] + count["standing"]),
+            poor_objects=share(count["poor"], count["objects"]),
+            longest_poor_s=self.longest / FPS,
+            background=share(count["background covered"], count["background"]),
+            whole=share(count["whole"], count["pictures"]),
+            ms=1000 * share_s(self.seconds, count["pictures"]),
+        )
+
+
+def share_s(seconds: float, pictures: int) -> float:
+    return seconds / pictures if pictures else 0.0
+
+
+def ours(pictures: Iterable[Shot], settings: RedactionSettings) -> tuple[Score, Tally]:
+    """Runs the redactor over a case. What counts as covered is what was covered, by the cells that it names."""
+    redactor, tally = Redactor(settings), Tally()
+    for shot in pictures:
+        if shot.truth is None:
+            redactor.learn(shot.picture)
+            continue
+        began = time.process_time()
+        redacted = redactor.redact(shot.picture)
+        tally.seconds += time.process_time() - began
+        tally.add(shot, as_pixels(redacted.covered, shot.picture.size), whole=redacted.reason is not None)
+    return tally.score(), tally
+
+
+def theirs(name: str, pictures: Iterable[Shot]) -> tuple[Score, Tally]:
+    """Runs a subtractor with its own defaults over the same pictures; what it calls foreground is covered."""
+    tally = Tally()
+    with Subtractor(name) as subtractor:
+        for shot in pictures:
+            mask = subtractor.apply(shot.picture)
+            if shot.truth is not None:
+                tally.add(shot, mask, whole=False)
+    return tally.score(), tally
+
+
+def as_pixels(cells: Pixels, size: tuple[int, int]) -> Pixels:
+    """The cells' pixels."""
+    width, height = size
+    return np.repeat(np.repeat(cells, CELL_PX, 0)[:height], CELL_PX, 1)[:, :width]
+
+
+def all_scores(cases: Iterable[Case], seeds: Iterable[int], *, rivals: bool) -> Iterator[dict[str, object]]:
+    """Yields a row for each case and way of covering, all seeds together."""
+    settings = RedactionSettings()
+    ways = ["civicam", *(["MOG2", "KNN"] if rivals else [])]
+    for case in cases:
+        for way in ways:
+            tallies = []
+            for seed in seeds:
+                pictures = shots(case, seed, bootstrap_s=settings.bootstrap_s)
+                tallies.append((ours(pictures, settings) if way == "civicam" else theirs(way, pictures))[1])
+            score = merged(tallies).score()
+            yield {"case": case.name, "by": way, "most_background": case.most_background} | asdict(score)
+
+
+def merged(tallies: list[Tally]) -> Tally:
+    """One tally of several."""
+    whole = Tally()
+    for tally in tallies:
+        whole.seconds += tally.seconds
+        whole.longest = max(whole.longest, tally.longest)
+        for name, value in tally.pixels.items():
+            whole.pixels[name] += value
+    return whole
+
+
+def clip_score(path: Path) -> dict[str, object]:
+    """A clip's figures. In place of truth: pixels that differ by over 30 steps of luma from the clip's median."""
+    width = next(iter(clip(path, lead=1))).size[0]
+    every = list(clip(path, lead=1))
+    viewed = [one for one in every if one.wall_ns >= every[-1].wall_ns - 25_000_000_000]
+    median = np.median(np.stack([one.y for one in every[:: max(1, len(every) // 41)]]), axis=0)
+    redactor, tally = Redactor(), Tally()
+    lead = round(2 + redactor.settings.bootstrap_s * len(every) / (2 * len(every) * max(1, len(viewed) / 100)))
+    shown: list[Picture] = list(clip(path, lead=max(lead, 24)))
+    clear = differs = covered = scene = whole = 0
+    for picture in shown:
+        if picture.wall_ns < shown[-1].wall_ns - 25_000_000_000:
+            redactor.learn(picture)
+            continue
+        redacted = redactor.redact(picture)
+        pixels = as_pixels(redacted.covered, picture.size)
+        away = np.abs(picture.y.astype(np.int16) - median) > 30
+        clear += int(np.count_nonzero(away & ~pixels))
+        differs += int(np.count_nonzero(away))
+        covered += int(np.count_nonzero(pixels & ~away))
+        scene += int(np.count_nonzero(~away))
+        whole += redacted.reason is not None
+    del tally
+    return {
+        "clip": path.name, "width": width, "pictures": len(viewed), "whole": whole / max(1, len(viewed)),
+        "differing_clear": clear / max(1, differs), "rest_covered": covered / max(1, scene),
+    }  # fmt: skip
+
+
+def table(rows: list[dict[str, object]]) -> Table:
+    """The rows, for reading."""
+    shown = Table(title="Left clear, and covered needlessly (%)")
+    names = ("moving_clear", "standing_clear", "clear", "poor_objects", "longest_poor_s", "background", "whole", "ms")
+    for column in ("case", "by", *names):
+        shown.add_column(column, justify="left" if column in ("case", "by") else "right")
+    for row in rows:
+        cells = [
+            f"{float(str(row[name])):.2f}" if name in ("longest_poor_s", "ms") else f"{100 * float(str(row[name])):.3f}"
+            for name in names
+        ]
+        shown.add_row(str(row["case"]), str(row["by"]), *cells)
+    return shown
+
+
+def main(arguments: list[str]) -> None:
+    """Runs what the arguments say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where the results go, with the machine they were read on")
+    parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
+    parser.add_argument("--cases", default="", help="only those whose names contain this")
+    parser.add_argument("--no-rivals", action="store_true", help="without MOG2 and KNN")
+    chosen = parser.parse_args(arguments)
+    seeds = [int(seed) for seed in chosen.seeds.split(",")]
+    cases = [case for case in CASES if chosen.cases in case.name]
+    rivals = not chosen.no_rivals and is_available()
+    rows, console = [], Console(width=150)
+    for row in all_scores(cases, seeds, rivals=rivals):
+        rows.append(row)
+        console.print({key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()})
+    console.print(table(rows))
+    clips = [clip_score(path) for path in sorted(_CLIPS.glob("*.mp4"))] if not chosen.cases else []
+    for one in clips:
+        console.print(one)
+    if chosen.json:
+        result = {"machine": machine(), "seeds": seeds, "rows": rows, "clips": clips}
+        chosen.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

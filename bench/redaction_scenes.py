@@ -1,0 +1,213 @@
+"""Pictures with known ground truth for `bench.redaction`: drawn places, coded as H.264 and decoded again, and real clips."""
+
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from civicam.city.conditions import DAY, DUSK, NIGHT, RAIN, Conditions
+from civicam.city.draw import Frame, Renderer
+from civicam.city.encode import Encoding, encode
+from civicam.city.picture import Picture as Pixels
+from civicam.city.scene import Scene
+from civicam.city.traffic import STANDING_M_S, Kind, Lane
+from civicam.redaction.picture import Picture
+
+WIDTH, HEIGHT, FPS = 640, 360, 15
+LOOP_S = 90
+KEY_EVERY_S = 2
+VIEW_S = 12
+VIEW_AT_S = 30
+_FOLDER = Path(".bench/redaction")
+_VERSION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A place, what happens there, and what it may cost.
+
+    Attributes:
+        name: of the case.
+        kind: of the place.
+        conditions: while it is viewed.
+        learned: conditions while the scene is learned; None: the same.
+        before_s: keys seen between learning and the view, those who stand included.
+        dense: three times the traffic.
+        leaves: a parked car drives off during the view.
+        most_background: the share of the background that may be covered.
+    """
+
+    name: str
+    kind: str
+    conditions: Conditions = DAY
+    learned: Conditions | None = None
+    before_s: int = 0
+    dense: bool = False
+    leaves: bool = False
+    most_background: float = 0.25
+
+
+CASES = (
+    Case("crossroads, day", "crossroads"),
+    Case("street, day", "street"),
+    Case("square, day", "square"),
+    Case("crossroads, dusk falls", "crossroads", replace(DUSK, light=0.6, light_end=0.4), replace(DUSK, light=0.6)),
+    Case("square, dusk", "square", DUSK),
+    Case("crossroads, headlights", "crossroads", NIGHT),
+    Case("street, headlights", "street", NIGHT),
+    Case("square, night", "square", NIGHT),
+    Case("street, rain", "street", RAIN),
+    Case("square, rain", "square", RAIN),
+    Case("crossroads, shaking", "crossroads", replace(DAY, shake_px=3.0), most_background=0.45),
+    Case("square, shaking", "square", replace(DAY, shake_px=3.0), most_background=0.45),
+    Case("crossroads, dense", "crossroads", dense=True, most_background=0.45),
+    Case("square, 30 minutes", "square", before_s=1800),
+    Case("street, night 30 minutes", "street", NIGHT, before_s=1800),
+    Case("street, a parked car leaves", "street", leaves=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a viewed picture shows.
+
+    Attributes:
+        ids: rows by columns: which object each pixel shows; 0 is the scene, those learned with it included.
+        moving: the ids of those that move.
+    """
+
+    ids: NDArray[np.uint16]
+    moving: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture of a case, in order.
+
+    Attributes:
+        picture: as decoded.
+        truth: what it shows; None while the scene is learned or only keys are seen.
+    """
+
+    picture: Picture
+    truth: Truth | None
+
+
+@dataclass(slots=True)
+class _Scenery:
+    case: Case
+    people: bool
+    leaves: bool
+    staying: int = field(default=0)
+
+    def alter(self, scene: Scene) -> None:
+        """Those who stand are not there while the scene is learned; parked cars are."""
+        cars = [one for one in scene.standing if one.kind is Kind.CAR]
+        if self.case.leaves:
+            index = min(range(len(cars)), key=lambda at: abs(cars[at].y_m - 20) + 100 * (cars[at].heading_deg != 0))
+            leaving = cars.pop(index)
+            at_s = VIEW_AT_S + 3 if self.leaves else None
+            cars.append(replace(leaving, leaves_s=at_s))
+        self.staying = len(cars) - (1 if self.leaves else 0)
+        people = [one for one in scene.standing if one.kind is not Kind.CAR] if self.people else []
+        scene.standing[:] = [*cars, *people]
+        if self.case.dense:
+            scene.lanes[:] = [_busier(lane) for lane in scene.lanes]
+
+
+def _busier(lane: Lane) -> Lane:
+    return replace(lane, a_minute=lane.a_minute * 3)
+
+
+def shots(case: Case, seed: int, *, bootstrap_s: float) -> Iterator[Shot]:
+    """Yields the pictures of a case: keys while the scene is learned, keys before the view, then every frame of it."""
+    _prepare(case, seed)
+    base = _base(case, seed)
+    learned, before = _decode(f"{base}-learn.mp4"), _decode(f"{base}-before.mp4")
+    keys = [learned[number % len(learned)] for number in range(round(bootstrap_s / KEY_EVERY_S) + 60)]
+    keys += [before[number % len(before)] for number in range(case.before_s // KEY_EVERY_S)] if case.before_s else before
+    for number, key in enumerate(keys):
+        yield Shot(_timed(key, number * KEY_EVERY_S), None)
+    with np.load(f"{base}-truth.npz") as file:
+        ids, moving = file["ids"], file["moving"]
+    start_s = len(keys) * KEY_EVERY_S
+    for number, picture in enumerate(_decode(f"{base}-view.mp4")):
+        truth = Truth(ids[number], frozenset(int(one) for one in moving[number] if one))
+        yield Shot(_timed(picture, start_s + number / FPS), truth)
+
+
+def clip(path: Path, *, lead: int) -> Iterator[Picture]:
+    """Yields the pictures of a clip, `lead` times over to learn from and then once more."""
+    pictures = _decode(str(path))
+    with av.open(str(path)) as container:
+        fps = float(container.streams.video[0].average_rate or 10)
+    every = round(KEY_EVERY_S * fps / 2)
+    keys = pictures[::every]
+    for number in range(lead * len(keys)):
+        yield _timed(keys[number % len(keys)], number * KEY_EVERY_S)
+    for number, picture in enumerate(pictures):
+        yield _timed(picture, lead * len(keys) * KEY_EVERY_S + number / fps)
+
+
+def _timed(picture: Picture, at_s: float) -> Picture:
+    return replace(picture, pts_90k=round(at_s * 90_000), wall_ns=round((1000 + at_s) * 1e9))
+
+
+def _base(case: Case, seed: int) -> str:
+    return str(_FOLDER / f"v{_VERSION}-{case.name.replace(' ', '-').replace(',', '')}-{seed}")
+
+
+def _prepare(case: Case, seed: int) -> None:
+    base = _base(case, seed)
+    if Path(f"{base}-truth.npz").exists():
+        return
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    learn = _renderer(case, seed, case.learned or case.conditions, _Scenery(case, people=False, leaves=False))
+    scenery = _Scenery(case, people=True, leaves=case.leaves)
+    view = _renderer(case, seed, case.conditions, scenery)
+    step = KEY_EVERY_S * FPS
+    keys = Encoding(WIDTH, HEIGHT, FPS, 500 * 8, 1 / FPS)
+    encode((learn.frame(number).picture for number in range(0, LOOP_S * FPS, step)), keys, Path(f"{base}-learn.mp4"))
+    until = LOOP_S * FPS if case.before_s else VIEW_AT_S * FPS
+    follows = range(0, until, step) if case.before_s or case.learned else range(0, step, step)
+    encode((view.frame(number).picture for number in follows), keys, Path(f"{base}-before.mp4"))
+    frames: list[Frame] = []
+    encode(_kept(view, frames), Encoding(WIDTH, HEIGHT, FPS, 500), Path(f"{base}-view.mp4"))
+    ids = np.stack([np.where(frame.ids <= scenery.staying, 0, frame.ids) for frame in frames]).astype(np.uint16)
+    moving = [[state.id for state in frame.states if state.speed_m_s >= STANDING_M_S] for frame in frames]
+    table = np.zeros((len(moving), max(map(len, moving)) or 1), np.uint16)
+    for row, found in zip(table, moving, strict=True):
+        row[: len(found)] = found
+    np.savez_compressed(f"{base}-truth.npz", ids=ids, moving=table)
+
+
+def _kept(view: Renderer, frames: list[Frame]) -> Iterator[Pixels]:
+    for number in range(VIEW_AT_S * FPS, (VIEW_AT_S + VIEW_S) * FPS):
+        frame = view.frame(number)
+        frames.append(frame)
+        yield frame.picture
+
+
+def _renderer(case: Case, seed: int, conditions: Conditions, scenery: _Scenery) -> Renderer:
+    return Renderer(
+        case.kind, seed, width=WIDTH, height=HEIGHT, fps=FPS, frames=LOOP_S * FPS, conditions=conditions,
+        barcode=False, alter=scenery.alter,
+    )  # fmt: skip
+
+
+def _decode(path: str) -> list[Picture]:
+    pictures = []
+    with av.open(path) as container:
+        for frame in container.decode(video=0):
+            planes = frame.to_ndarray(format="yuv420p")
+            height, width = frame.height, frame.width
+            quarter = height * width // 4
+            chroma = planes[height:].reshape(-1)
+            u, v = (chroma[at : at + quarter].reshape(height // 2, width // 2) for at in (0, quarter))
+            pictures.append(Picture(planes[:height], u, v, 0, 0, bool(frame.key_frame)))
+    return pictures
