@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from civicam.app import City
 
 _USERNAME = "civicam"
+_WEB_PORT = 9465
 _STOP_WITHIN_S = 10
 
 # What goes wrong on purpose, so that there is something to see: each fault becomes a gap with its cause.
@@ -65,7 +66,8 @@ def demo(
     say(f"Starting {cameras} simulated cameras; their streets are drawn once, which takes some seconds the first time.")
     with _simulated(folder, cameras, _camera_password(city)) as listed:
         _install(city, listed)
-        last = record(city, seconds, as_json=False, notes=lambda: _notes(data, cameras))
+        say(f"Open {_page(city)} in a browser of this machine: every camera, live and recorded, redacted.")
+        last = record(city, seconds, as_json=False, notes=lambda: _notes(city, cameras))
     say(summary(last))
     _check(city, data)
 
@@ -78,6 +80,9 @@ def _open(data: DataFolder) -> "City":
         "CIVICAM_METRICS__PORT": str(_free_port(MetricsSettings().port)),
         "CIVICAM_RECORDER__SEGMENT_S": "15",
         "CIVICAM_RETENTION__DAYS": "1",
+        "CIVICAM_WEB__PORT": str(_free_port(_WEB_PORT)),
+        "CIVICAM_WEB__ALLOW": "local",
+        "CIVICAM_REDACTION__BOOTSTRAP_S": "60",
     }
     if data.settings.exists():
         return City.open(data, environment)
@@ -166,12 +171,18 @@ def _install(city: "City", listed: Sequence[dict[str, str]]) -> None:
             catalogue.remove_camera(camera_id, now_ns=clock.wall_ns())
 
 
-def _notes(data: DataFolder, cameras: int) -> Sequence[str]:
+def _page(city: "City") -> str:
+    return f"http://{city.settings.web.host}:{city.settings.web.port}/"
+
+
+def _notes(city: "City", cameras: int) -> Sequence[str]:
+    root = city.data.root
     faulty = "cam-003 switches off and cam-007 loses packets now and then, on purpose. " if cameras >= 7 else ""
     return (
         "",
-        f"{faulty}Footage is sealed; nothing here can show it.",
-        f"In another terminal: civicam status --data {data.root}   civicam check --deep --data {data.root}",
+        f"Open {_page(city)} on this machine to see every camera: what moves or newly appeared is covered.",
+        f"{faulty}Footage is sealed; nothing here can show it clear.",
+        f"In another terminal: civicam status --data {root}   civicam check --deep --data {root}",
         "^C stops, and checks what was recorded.",
     )
 

@@ -1,0 +1,118 @@
+"""The demo as a newcomer starts it, and a browser that looks at it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from civicam.catalogue.catalogue import Catalogue
+from civicam.core.errors import CatalogueError
+from civicam.core.ids import CameraId, StreamKey, StreamName
+
+CAMERAS = 4
+CAMERA = "cam-001"
+CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE_S = 200.0
+_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+]  # fmt: skip
+_RECORDED_NS = 25_000_000_000
+
+
+@dataclass
+class Demo:
+    """A demo that runs.
+
+    Attributes:
+        address: its page.
+        data: its data folder.
+        pid: its process group.
+    """
+
+    address: str
+    data: Path
+    pid: int
+
+    def recorded(self, camera: str = CAMERA) -> tuple[int, int]:
+        """From when until when footage of a camera is durable, in wall nanoseconds."""
+        try:
+            with Catalogue.open(self.data / "catalogue.sqlite") as catalogue:
+                rows = catalogue.segments(StreamKey(CameraId(camera), StreamName.MAIN))
+        except CatalogueError:
+            return 0, 0
+        return (rows[0].start_wall_ns, rows[-1].end_wall_ns) if rows else (0, 0)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Waits for it, and no longer than anybody would."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """`civicam demo`, once some seconds of it are on the disk."""
+    folder = tmp_path_factory.mktemp("demo")
+    said = folder / "said.txt"
+    with said.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "civicam.cli", "demo", "--cameras", str(CAMERAS), "--folder", str(folder)],
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def address() -> str:
+        assert process.poll() is None, said.read_text()
+        found = re.search(r"^Open (http://\S+) in a browser", said.read_text(), re.MULTILINE)
+        return found[1] if found else ""
+
+    try:
+        until(address, "the demo says where its page is")
+        running = Demo(address(), folder / "data", process.pid)
+        until(lambda: _length_ns(running.recorded()) > _RECORDED_NS, "the demo records")
+        yield running
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _length_ns(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, demo: Demo) -> Iterator[Page]:
+    """The demo's page; what its scripts complain about, or ask of another host, fails the test."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="UTC")
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith((demo.address, "blob:")) else complaints.append(request.url),
+    )
+    page.set_default_timeout(PATIENCE_S * 1000)
+    page.goto(demo.address)
+    yield page
+    page.close()
+    # A still that is not there yet is answered with 404, which Chromium writes to its console.
+    assert [one for one in complaints if "404" not in one] == []
