@@ -197,7 +197,7 @@ class CatalogueMachine(RuleBasedStateMachine):
         for key in KEYS:
             mine = [row for row in free if row.key == key and row.end_wall_ns <= before_ns]
             mine.sort(key=lambda row: row.start_wall_ns)
-            assert self.catalogue.oldest_of_stream(key, 99, before_ns=before_ns) == mine
+            assert self.catalogue.oldest_of_stream(key, 99, before_ns=before_ns, volumes=["v1", "v2"]) == mine
 
     @invariant()
     def totals_add_up(self) -> None:

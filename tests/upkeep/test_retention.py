@@ -1,6 +1,8 @@
 """Retention: oldest first, never what is held, as much as is needed and no more, rows before files."""
 
+import errno
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -8,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from civicam.catalogue.catalogue import Catalogue
-from civicam.catalogue.models import Segment
+from civicam.catalogue.models import Expired, Segment
 from civicam.core.errors import VolumeError
 from civicam.core.ids import CameraId, StreamKey, StreamName
+from civicam.footage.disk import SystemDisk
 from civicam.footage.layout import SegmentName, closed_path
 from civicam.footage.volume import Volume
 from civicam.upkeep.check import check
@@ -24,6 +27,7 @@ from civicam.upkeep.retention import (
     take_oldest,
 )
 from tests.fakes.recorded import KEYS, START_NS, Recorded, S
+from tests.fakes.segments import FaultyDisk
 
 KEY = StreamKey(CameraId("a"), StreamName.MAIN)
 NOW_NS = START_NS + 10 * DAY_NS
@@ -253,3 +257,101 @@ def test_a_disk_too_small_for_the_days_asked_for_is_told_early(tmp_path: Path) -
     # As much as was written since the last round is left to the limit, so it is reached after as long again.
     assert done.full_at_ns["main"] == pytest.approx(start_ns + 200 * S, abs=S)
     assert [alarm.split(":")[0] for alarm in done.alarms] == ["volume main is full in about 0 hours"]
+
+
+@pytest.mark.parametrize("call", ["create", "remove"])
+def test_a_disk_that_deletes_nothing_costs_the_catalogue_nothing(tmp_path: Path, call: str) -> None:
+    made = Recorded.make(tmp_path)
+    before = everything(made)
+    frozen = Volume("main", made.volume.root, made.volume.free_bytes(), FaultyDisk(failing={call: errno.EROFS}))
+    policy = RetentionPolicy(max_age_ns=DAY_NS, limit_bytes={"main": 0})
+    with Catalogue.open(made.path) as catalogue:
+        retention = Retention(catalogue, [frozen], policy)
+        rounds = [retention.round(NOW_NS) for _ in range(3)]
+    assert everything(made) == before
+    assert [done.is_behind for done in rounds] == [False] * 3
+    assert ["read-only" in " ".join(done.alarms) for done in rounds] == [True] * 3
+    assert run(made, policy).deleted == before
+    assert problems(made) == []
+
+
+def test_a_disk_without_any_room_still_deletes(tmp_path: Path) -> None:
+    made = Recorded.make(tmp_path)
+    before = everything(made)
+    full = Volume("main", made.volume.root, 0, FaultyDisk(failing={"create": errno.ENOSPC}))
+    assert run(made, RetentionPolicy(max_age_ns=DAY_NS), volumes=[full]).deleted == before
+    assert problems(made) == []
+
+
+@dataclass
+class StubbornDisk(SystemDisk):
+    """A disk that keeps the files of some cameras, as one whose folders are another user's does."""
+
+    kept: set[str] = field(default_factory=set)
+
+    def remove(self, path: Path) -> None:
+        if path.parent.parent.name in self.kept:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        super().remove(path)
+
+
+def test_a_file_that_cannot_be_deleted_is_an_alarm_until_it_is_and_the_others_go(tmp_path: Path) -> None:
+    made = Recorded.make(tmp_path)
+    before = everything(made)
+    stubborn = StubbornDisk({str(KEYS[0].camera)})
+    volume = Volume("main", made.volume.root, 0, stubborn)
+    policy = RetentionPolicy(max_age_ns=DAY_NS)
+    waiting: list[Expired] = []
+    for _ in range(2 * len(before)):
+        with Catalogue.open(made.path) as catalogue:  # as after a restart
+            done = Retention(catalogue, [volume], policy).round(NOW_NS)
+            waiting = catalogue.undeleted()
+        assert "could not be deleted" in " ".join(done.alarms)
+        assert not done.is_behind
+    # What is gone from the catalogue and still there is remembered, and each of the other camera's files is gone.
+    assert not [row for row in before if row.key == KEYS[1] and exists(made, row)]
+    assert {(file.key, file.start_wall_ns) for file in waiting} == {
+        (row.key, row.start_wall_ns) for row in before if row not in everything(made) and exists(made, row)
+    }
+    stubborn.kept.clear()
+    done = run(made, policy, volumes=[volume])
+    assert done.freed_bytes >= sum(row.size_bytes for row in before if row.key == KEYS[0])
+    assert done.alarms == []
+    assert not [row for row in before if exists(made, row)]
+    assert everything(made) == []
+    assert problems(made) == []
+
+
+def test_a_volume_with_too_many_files_that_cannot_be_deleted_gives_up_no_more(tmp_path: Path) -> None:
+    made = Recorded.make(tmp_path)
+    stubborn = Volume("main", made.volume.root, 0, StubbornDisk({str(key.camera) for key in KEYS}))
+    with Catalogue.open(made.path) as catalogue:
+        retention = Retention(catalogue, [stubborn], RetentionPolicy(max_age_ns=DAY_NS, most_undeleted=3))
+        for _ in range(9):
+            retention.round(NOW_NS)
+        assert len(catalogue.undeleted()) == 3
+
+
+def test_a_volume_that_cannot_be_written_does_not_keep_the_others_from_deleting(tmp_path: Path) -> None:
+    made = Recorded.make(tmp_path)
+    before = everything(made)
+    other = Volume("other", tmp_path / "other", 0)
+    other.prepare()
+    with Catalogue.open(made.path) as catalogue:
+        later = [replace(row, start_wall_ns=row.start_wall_ns + 100 * S, end_wall_ns=row.end_wall_ns + 100 * S,
+                         volume="other") for row in before]  # fmt: skip
+        catalogue.record(later)
+    frozen = Volume("main", made.volume.root, 0, FaultyDisk(failing={"create": errno.EROFS}))
+    done = run(made, RetentionPolicy(max_age_ns=DAY_NS, batch=2), volumes=[frozen, other])
+    assert {row.volume for row in done.deleted} == {"other"}
+    assert len(done.deleted) == 2
+
+
+def test_a_crash_between_row_and_file_is_made_good_by_the_next_round(tmp_path: Path) -> None:
+    made = Recorded.make(tmp_path)
+    with Catalogue.open(made.path) as catalogue:
+        rows = catalogue.expire(catalogue.oldest_segments(2))
+    assert all(exists(made, row) for row in rows)
+    assert run(made, RetentionPolicy()).freed_bytes >= sum(row.size_bytes for row in rows)
+    assert not any(exists(made, row) for row in rows)
+    assert problems(made) == []

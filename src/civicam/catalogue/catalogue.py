@@ -1,7 +1,7 @@
 """The catalogue: what exists, where and when. One class, over one SQLite file that the footage can rebuild."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from types import TracebackType
 from civicam.catalogue import cameras, holds, segments
 from civicam.catalogue.coverage import Completeness, Coverage, explain
 from civicam.catalogue.database import Database
-from civicam.catalogue.models import Camera, GapRow, Hold, Segment
+from civicam.catalogue.models import Camera, Expired, GapRow, Hold, Segment
 from civicam.catalogue.rollup import HOUR_NS, Hour, HourKey, by_hour, count_window, segment_spans, stored_hours
 from civicam.catalogue.salvage import CONFIGURATION, Row
 from civicam.core.errors import CatalogueError
@@ -181,6 +181,8 @@ class Catalogue:
     def expire(self, rows: Sequence[Segment]) -> list[Segment]:
         """Takes rows away for retention: from now on nothing that old is promised of their streams.
 
+        Their files are `undeleted` until `deleted` says that they are gone.
+
         Returns:
             Those that were taken, and only their files may go: none that is open, gone, or held by now.
         """
@@ -188,13 +190,23 @@ class Catalogue:
         ends_ns: dict[StreamKey, int] = {}
         with self.changing() as change:
             for row in rows:
-                end_ns = change.take_segment(row.key, row.start_wall_ns, if_expirable=True)
+                end_ns = change.take_expired(row)
                 if end_ns is not None:
                     taken.append(row)
                     ends_ns[row.key] = max(end_ns, ends_ns.get(row.key, 0))
             for key, end_ns in ends_ns.items():
                 change.expired_before(key, end_ns)
         return taken
+
+    def undeleted(self) -> list[Expired]:
+        """Returns what has expired and whose files are still to be deleted, by start."""
+        with self._database.reading() as connection:
+            return segments.list_expired(connection)
+
+    def deleted(self, files: Sequence[Expired]) -> None:
+        """Files of what has expired are gone."""
+        with self._database.writing() as connection:
+            segments.forget_expired(connection, files)
 
     @contextmanager
     def changing(self) -> Iterator[segments.Change]:
@@ -248,10 +260,12 @@ class Catalogue:
         with self._database.reading() as connection:
             return segments.oldest_by_age(connection, limit, before_ns, volume)
 
-    def oldest_of_stream(self, key: StreamKey, limit: int, *, before_ns: int) -> list[Segment]:
-        """Returns the same of one stream."""
+    def oldest_of_stream(
+        self, key: StreamKey, limit: int, *, before_ns: int, volumes: Collection[str]
+    ) -> list[Segment]:
+        """Returns the same of one stream and what lies on any of `volumes`."""
         with self._reading(key) as (connection, stream_id):
-            return segments.oldest_of_stream(connection, stream_id, limit, before_ns)
+            return segments.oldest_of_stream(connection, stream_id, limit, before_ns, volumes)
 
     # Completeness
 

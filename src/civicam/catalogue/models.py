@@ -56,6 +56,23 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """A segment that retention has taken from the catalogue, and whose file is not gone yet.
+
+    Attributes:
+        key: whose footage it was.
+        start_wall_ns: when it started.
+        epoch: which start of the recorder wrote it.
+        volume: the volume's name.
+    """
+
+    key: StreamKey
+    start_wall_ns: int
+    epoch: int
+    volume: str
+
+
+@dataclass(frozen=True, slots=True)
 class GapRow:
     """A stretch that a stream should have covered and did not. `start_wall_ns` is unique within a stream.
 

@@ -1,11 +1,12 @@
 """The segments' and gaps' rows: storing them as they grow, finding them by time and by age, letting them go."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
 from civicam.catalogue.cameras import add_stream
 from civicam.catalogue.holds import list_holds
-from civicam.catalogue.models import GapRow, Hold, Segment
+from civicam.catalogue.models import Expired, GapRow, Hold, Segment
 from civicam.catalogue.rollup import RollupChange, gap_spans
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
@@ -150,6 +151,20 @@ class Change:
         self._rollup.spoiled(stream_id, start_ns, end_ns)
         return int(end_ns)
 
+    def take_expired(self, row: Segment) -> int | None:
+        """Takes a segment's row away for retention, and remembers that its file is to be deleted.
+
+        Returns:
+            When it ended, None if it was left: it is open, held or gone.
+        """
+        end_ns = self.take_segment(row.key, row.start_wall_ns, if_expirable=True)
+        if end_ns is not None:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO expired (stream_id, start_ns, epoch, volume_id) VALUES (?, ?, ?, ?)",
+                (self._names.stream(row.key), row.start_wall_ns, row.epoch, self._names.volume(row.volume)),
+            )
+        return end_ns
+
     def take_gap(self, key: StreamKey, start_ns: int) -> None:
         """Takes a gap's row away, if it is there."""
         stream_id = self._names.find_stream(key)
@@ -262,14 +277,34 @@ def oldest_by_age(
     return sorted(found, key=lambda segment: (segment.end_wall_ns, segment.key))[:limit]
 
 
-def oldest_of_stream(connection: sqlite3.Connection, stream_id: int, limit: int, before_ns: int) -> list[Segment]:
-    """Returns one stream's closed segments that nothing holds and that ended by `before_ns`, oldest first."""
+def oldest_of_stream(
+    connection: sqlite3.Connection, stream_id: int, limit: int, before_ns: int, volumes: Iterable[str]
+) -> list[Segment]:
+    """Returns one stream's closed segments on `volumes` that nothing holds and that ended by then, oldest first."""
     rows = connection.execute(
-        f"{FROM_SEGMENTS} WHERE stream_id = ?1 AND start_ns <= ?2 AND end_ns <= ?2 AND digest IS NOT NULL"
-        " AND +held = 0 ORDER BY start_ns LIMIT ?3",
-        (stream_id, before_ns, limit),
+        f"{FROM_SEGMENTS} WHERE stream_id = ?1 AND start_ns <= ?2 AND end_ns <= ?2"  # noqa: S608 - our own constant
+        " AND digest IS NOT NULL AND +held = 0 AND volumes.name IN (SELECT value FROM json_each(?3)) ORDER BY start_ns LIMIT ?4",
+        (stream_id, before_ns, json.dumps(list(volumes)), limit),
     )
     return [as_segment(row) for row in rows]
+
+
+def list_expired(connection: sqlite3.Connection) -> list[Expired]:
+    """Returns what retention took and whose files are not known to be gone."""
+    rows = connection.execute(
+        "SELECT camera, streams.name, start_ns, epoch, volumes.name FROM expired"
+        " JOIN streams ON streams.id = stream_id JOIN volumes ON volumes.id = volume_id ORDER BY start_ns, camera"
+    )
+    return [Expired(StreamKey(CameraId(row[0]), StreamName(row[1])), *row[2:]) for row in rows]
+
+
+def forget_expired(connection: sqlite3.Connection, files: Iterable[Expired]) -> None:
+    """Forgets files that are gone."""
+    connection.executemany(
+        "DELETE FROM expired WHERE start_ns = ? AND epoch = ?"
+        " AND stream_id = (SELECT id FROM streams WHERE camera = ? AND name = ?)",
+        [(file.start_wall_ns, file.epoch, *file.key) for file in files],
+    )
 
 
 def as_segment(row: tuple[str, str, int, int, int, str, int, int, int, bytes | None]) -> Segment:

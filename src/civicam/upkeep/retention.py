@@ -1,18 +1,19 @@
 """What goes when footage is old or room is short: oldest first, over all cameras, and never what is held.
 
-The order on disk: first the rows, in one transaction that leaves out what was held in the meantime; then, a segment at
-a time, the day's key if it is the day's last, and the file. So the catalogue never promises what is gone. A crash in
-between leaves files that the catalogue does not know (`extra-file` in a check); a repair takes them back in, and the
-next round deletes them again.
+A segment at a time: first its row, in a transaction that leaves it if it was held in the meantime and remembers that
+its file is to go; then the day's key if it is the day's last, and the file. So the catalogue never promises what is
+gone. A file that cannot be deleted, or that a crash left, is tried again each round, and is an alarm until it is gone.
+A volume that cannot be written gives up nothing.
 """
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from civicam.catalogue.catalogue import Catalogue
-from civicam.catalogue.models import Segment
-from civicam.core.errors import VolumeError
+from civicam.catalogue.models import Expired, Segment
+from civicam.core.errors import DiskFullError, VolumeError
 from civicam.core.ids import CameraId
 from civicam.footage.layout import SegmentName
 from civicam.footage.volume import Volume
@@ -32,12 +33,14 @@ class RetentionPolicy:
         camera_max_age_ns: the same for single cameras, None for never.
         limit_bytes: how much footage each volume (by name) may hold; a volume that is not named has its disk.
         batch: how many segments a round deletes at most, so that a round is short.
+        most_undeleted: a volume on which so many files cannot be deleted gives up no more.
     """
 
     max_age_ns: int | None = None
     camera_max_age_ns: Mapping[CameraId, int | None] = field(default_factory=dict)
     limit_bytes: Mapping[str, int] = field(default_factory=dict)
     batch: int = 500
+    most_undeleted: int = 100
 
     def age_of(self, camera: CameraId) -> int | None:
         """Returns how long a camera's footage is kept, None for ever."""
@@ -123,6 +126,7 @@ class Retention:
         self._policy = policy
         self._forecasts = {volume.name: FillForecast() for volume in volumes}
         self._deleted_bytes = dict.fromkeys(self._volumes, 0)
+        self._usable: set[str] = set()
 
     def round(self, now_ns: int) -> RetentionRound:
         """Deletes what is too old, then what there is no room for, at most a batch of either.
@@ -131,10 +135,12 @@ class Retention:
             CatalogueError: the catalogue cannot be used.
         """
         done = RetentionRound()
+        self._usable = set()
+        self._delete_again(done)
         self._delete(self._too_old(now_ns), done)
         done.is_behind = len(done.deleted) >= self._policy.batch
         used = self._catalogue.totals().volume_bytes
-        for volume in self._volumes.values():
+        for volume in [self._volumes[name] for name in self._volumes if name in self._usable]:
             try:
                 self._make_room(volume, used.get(volume.name, 0), now_ns, done)
             except VolumeError as error:
@@ -148,7 +154,7 @@ class Retention:
             age_ns = self._policy.age_of(key.camera)
             if age_ns is not None and len(found) < self._policy.batch:
                 left = self._policy.batch - len(found)
-                found += self._catalogue.oldest_of_stream(key, left, before_ns=now_ns - age_ns)
+                found += self._catalogue.oldest_of_stream(key, left, before_ns=now_ns - age_ns, volumes=self._usable)
         return sorted(found, key=lambda segment: (segment.end_wall_ns, segment.key))
 
     def _make_room(self, volume: Volume, used_bytes: int, now_ns: int, done: RetentionRound) -> None:
@@ -158,7 +164,7 @@ class Retention:
         oldest = self._catalogue.oldest_segments(self._policy.batch if needed else 1, volume=volume.name)
         taken = take_oldest(oldest, needed)
         freed = self._delete(taken, done)
-        done.is_behind |= bool(taken) and freed < needed
+        done.is_behind |= bool(taken) and freed < needed and volume.name in self._usable
         left = volume.free_bytes()
         full_at_ns = self._forecasts[volume.name].full_at_ns(
             now_ns, left, self._deleted_bytes[volume.name], 2 * volume.reserve_bytes
@@ -200,18 +206,51 @@ class Retention:
             f" {age_ns / DAY_NS:.1f} are asked for (add a volume, or keep fewer days)"
         ]
 
-    def _delete(self, wanted: list[Segment], done: RetentionRound) -> int:
-        """Deletes rows, then keys and files; returns the bytes freed."""
-        on_volumes = [segment for segment in wanted if segment.volume in self._volumes]
-        freed = 0
-        for segment in self._catalogue.expire(on_volumes) if on_volumes else []:
-            name = SegmentName.make(segment.key, segment.start_wall_ns, segment.epoch)
+    def _delete_again(self, done: RetentionRound) -> None:
+        """Learns which volumes are usable, and tries anew to delete what an earlier round or a crash left on them."""
+        waiting: dict[str, list[Expired]] = {}
+        for file in self._catalogue.undeleted():
+            waiting.setdefault(file.volume, []).append(file)
+        for volume in self._volumes.values():
             try:
-                freed += self._volumes[segment.volume].delete(name)
+                with suppress(DiskFullError):  # a full disk is what deleting is for
+                    volume.probe()
             except VolumeError as error:
-                done.alarms.append(str(error))
+                done.alarms.append(f"nothing is deleted from volume {volume.name}: {error}")
                 continue
-            self._deleted_bytes[segment.volume] += segment.size_bytes
-            done.deleted.append(segment)
-        done.freed_bytes += freed
-        return freed
+            failures = self._delete_files(volume, waiting.get(volume.name, []), done)
+            if failures:
+                done.alarms.append(f"{len(failures)} files could not be deleted from {volume.name}: {failures[0]}")
+            if len(failures) < self._policy.most_undeleted:
+                self._usable.add(volume.name)
+
+    def _delete_files(self, volume: Volume, files: list[Expired], done: RetentionRound) -> list[VolumeError]:
+        failures: list[VolumeError] = []
+        gone: list[Expired] = []
+        for file in files:
+            try:
+                freed = volume.delete(SegmentName.make(file.key, file.start_wall_ns, file.epoch))
+            except VolumeError as error:
+                failures.append(error)
+                continue
+            gone.append(file)
+            done.freed_bytes += freed
+            self._deleted_bytes[volume.name] += freed
+        if gone:
+            self._catalogue.deleted(gone)
+        return failures
+
+    def _delete(self, wanted: list[Segment], done: RetentionRound) -> int:
+        """Deletes rows, each with its key and file; a volume's first failure ends its round. Returns bytes freed."""
+        before = done.freed_bytes
+        for segment in wanted:
+            if segment.volume not in self._usable or not self._catalogue.expire([segment]):
+                continue
+            file = Expired(segment.key, segment.start_wall_ns, segment.epoch, segment.volume)
+            failures = self._delete_files(self._volumes[segment.volume], [file], done)
+            if failures:
+                self._usable.discard(segment.volume)
+                done.alarms.append(f"a file could not be deleted from {segment.volume}: {failures[0]}")
+            else:
+                done.deleted.append(segment)
+        return done.freed_bytes - before
