@@ -16,9 +16,9 @@ from civicam.core.spans import Span
 from civicam.player.live import LiveHub, LiveLimits, LiveParts
 from civicam.player.stills import StillMaker, StillShelf
 from civicam.vision.decoder import Decoder
+from civicam.vision.health import HealthEvent
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser, LocalOnly, Policy
-from civicam.web.conditions import HealthEvent
 from civicam.web.directory import Directory
 from civicam.web.media import Media
 from civicam.web.server import WebServer, address_of, listen
@@ -56,7 +56,7 @@ class KnownHealth:
         return [
             event
             for event in self.known.get(camera, [])
-            if event.begin_ns < window[1] and (event.end_ns is None or event.end_ns > window[0])
+            if event.began_wall_ns < window[1] and (event.ended_wall_ns is None or event.ended_wall_ns > window[0])
         ]
 
 
@@ -88,6 +88,10 @@ class Served:
         self.shelf.put(camera, StillMaker().make(redacted))
 
 
+async def _prepared(key: StreamKey) -> None:
+    """The redactors of these views know their scene."""
+
+
 @asynccontextmanager
 async def served(
     folder: Path, policy: Policy | None = None, *, limits: LiveLimits | None = None, every_s: float = 0.01
@@ -102,7 +106,7 @@ async def served(
         hub = LiveHub(parts, limits or LiveLimits())
         authoriser = Authoriser(clock, policy or LocalOnly())
         application = Application(
-            Services("Khujand", authoriser, directory, Media(directory, hub, shelf), health, clock)
+            Services("Khujand", authoriser, directory, Media(directory, hub, shelf, _prepared), health, clock)
         )
         stop = asyncio.Event()
         listening = listen("127.0.0.1", 0)

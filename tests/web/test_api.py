@@ -14,9 +14,9 @@ from websockets.exceptions import InvalidStatus
 
 from civicam.core.ids import CameraId
 from civicam.core.spans import Span
+from civicam.vision.health import HealthEvent, HealthKind
 from civicam.web.api import COVERAGE_MOST_S
 from civicam.web.authorise import LocalOnly, Purpose, RefuseAll, Viewer
-from civicam.web.conditions import HealthEvent
 from civicam.web.gate import moment
 from civicam.web.guard import PATH_BYTES, QUERY_BYTES
 from civicam.web.problem import MEDIA_TYPE
@@ -90,7 +90,7 @@ async def test_a_camera_that_is_not_well_says_so(city: Path) -> None:
         now_ns = web.clock.wall_ns()
         web.put_still(wall_ns=now_ns - 60 * S)
         web.put_still(camera=CameraId("somoni-01"))
-        web.health.known[CameraId("somoni-01")] = [HealthEvent("the picture is frozen", now_ns - S, None, 0.9)]
+        web.health.known[CameraId("somoni-01")] = [HealthEvent(HealthKind.FROZEN, now_ns - S, 0.9)]
         first, second = (await web.client.get("/api/cameras")).json()["cameras"]
         assert (first["state"][:15], first["is_bad"]) == ("No picture for ", True)
         assert (second["state"], second["is_bad"]) == ("The picture is frozen", True)
@@ -124,8 +124,8 @@ async def test_a_camera_without_a_picture_and_one_that_is_not_there_are_not_foun
 
 async def test_coverage_tells_what_is_playable_and_what_is_missing_why(city: Path) -> None:
     async with served(city) as web:
-        event = HealthEvent("the camera was moved", START_NS + 5 * S, START_NS + 9 * S, 0.75)
-        web.health.known[CAMERA] = [event, HealthEvent("dark", START_NS - 9 * S, START_NS - 8 * S, 1.0)]
+        event = HealthEvent(HealthKind.MOVED, START_NS + 5 * S, 0.75, START_NS + 9 * S)
+        web.health.known[CAMERA] = [event, HealthEvent(HealthKind.TOO_DARK, START_NS - 9 * S, 1.0, START_NS - 8 * S)]
         story = (await web.client.get(f"{PATH}/coverage", params=WINDOW)).json()
         assert (story["camera"], story["from"], story["to"]) == (CAMERA, WINDOW["from"], WINDOW["to"])
         assert {gap["cause"] for gap in story["gaps"]} >= {"lost packets", "camera silent"}
@@ -133,7 +133,7 @@ async def test_coverage_tells_what_is_playable_and_what_is_missing_why(city: Pat
         assert story["playable"][0]["from"] == WINDOW["from"]
         assert story["health"] == [
             {
-                "from": moment(event.begin_ns),
+                "from": moment(event.began_wall_ns),
                 "to": moment(START_NS + 9 * S),
                 "what": "the camera was moved",
                 "certainty": 0.75,

@@ -22,9 +22,10 @@ from civicam.catalogue.models import Camera
 from civicam.core.clock import Clock
 from civicam.core.errors import CivicamError
 from civicam.core.spans import Span
+from civicam.vision.health import HealthEvent
 from civicam.web import live
 from civicam.web.authorise import Authoriser, Decision, Purpose
-from civicam.web.conditions import Health, HealthEvent, State, state_of
+from civicam.web.conditions import Health, State, state_of, words_of
 from civicam.web.directory import Directory
 from civicam.web.gate import Gate, moment, parse_window
 from civicam.web.guard import Guard
@@ -205,7 +206,9 @@ class Application:
     def _state(self, decision: Decision, camera: Camera) -> State:
         services = self._services
         now_ns = services.clock.wall_ns()
-        lasting = [event for event in services.health.events(camera.id, (now_ns - 1, now_ns)) if event.end_ns is None]
+        lasting = [
+            event for event in services.health.events(camera.id, (now_ns - 1, now_ns)) if event.ended_wall_ns is None
+        ]
         return state_of(services.media.seen(decision, camera.id), lasting, now_ns)
 
     def _add_coverage(self, api: FastAPI) -> None:
@@ -261,8 +264,10 @@ def _span(span: Span) -> SpanModel:
 
 
 def _health(event: HealthEvent) -> HealthModel:
-    end = None if event.end_ns is None else moment(event.end_ns)
-    return HealthModel(start=moment(event.begin_ns), end=end, what=event.what, certainty=event.certainty)
+    end = None if event.ended_wall_ns is None else moment(event.ended_wall_ns)
+    return HealthModel(
+        start=moment(event.began_wall_ns), end=end, what=words_of(event.kind), certainty=event.confidence
+    )
 
 
 # Errors

@@ -6,6 +6,7 @@ from typing import Protocol
 from civicam.core.ids import CameraId
 from civicam.core.spans import Span
 from civicam.redaction.redacted import FullCover
+from civicam.vision.health import HealthEvent, HealthKind
 
 _OLD_NS = 15_000_000_000
 
@@ -23,25 +24,8 @@ class Seen:
     reason: FullCover | None
 
 
-@dataclass(frozen=True, slots=True)
-class HealthEvent:
-    """Something about a picture's usability.
-
-    Attributes:
-        what: in words, such as `the picture is frozen`.
-        begin_ns: when it began, in wall nanoseconds.
-        end_ns: when it ended, None while it lasts.
-        certainty: 0 to 1.
-    """
-
-    what: str
-    begin_ns: int
-    end_ns: int | None
-    certainty: float
-
-
 class Health(Protocol):
-    """What is known of the cameras' pictures."""
+    """What is known of the cameras' pictures; `vision.watch.Watch` is one."""
 
     def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
         """What touches `window`, by when it began. Must not block."""
@@ -74,11 +58,16 @@ def state_of(seen: Seen | None, lasting: list[HealthEvent], now_ns: int) -> Stat
     if now_ns - seen.wall_ns > _OLD_NS:
         return State(f"No picture for {_span(now_ns - seen.wall_ns)}", is_bad=True)
     if lasting:
-        words = "; ".join(event.what for event in lasting)
+        words = "; ".join(words_of(event.kind) for event in lasting)
         return State(words[:1].upper() + words[1:], is_bad=True)
     if seen.reason is not None:
         return State(f"All of it covered: {seen.reason.value}", is_bad=False)
     return State("Live", is_bad=False)
+
+
+def words_of(kind: HealthKind) -> str:
+    """What is wrong with a picture, as a clause."""
+    return "the camera was moved" if kind is HealthKind.MOVED else f"the picture is {kind.value}"
 
 
 def _span(length_ns: int) -> str:

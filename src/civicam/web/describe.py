@@ -12,9 +12,9 @@ from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
 from civicam.player.stills import StillShelf
 from civicam.player.viewer import Viewer
+from civicam.vision.health import HealthEvent
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser
-from civicam.web.conditions import HealthEvent
 from civicam.web.directory import Directory
 from civicam.web.media import Media
 
@@ -24,6 +24,9 @@ class _Nothing:
 
     def watch(self, key: StreamKey) -> Viewer:
         raise PlayerError("there is nothing to be seen", where=str(key))
+
+    async def prepare(self, key: StreamKey) -> None:
+        pass
 
     def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
         return []
@@ -36,7 +39,7 @@ def main() -> None:
         path = Path(folder, "catalogue.sqlite")
         Catalogue.open(path, create=True).close()
         directory = Directory(path, clock)
-        media = Media(directory, nothing, StillShelf())
+        media = Media(directory, nothing, StillShelf(), nothing.prepare)
         application = Application(Services("a city", Authoriser(clock), directory, media, nothing, clock))
         sys.stdout.write(json.dumps(application.description(), indent=1, sort_keys=True) + "\n")
         directory.close()

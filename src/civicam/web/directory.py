@@ -57,6 +57,14 @@ class Directory:
                 self._read_ns = self._clock.monotonic_ns()
         return self._cameras
 
+    async def watched_streams(self) -> dict[CameraId, StreamKey]:
+        """The stream that is shown of each camera of which anything is recorded.
+
+        Raises:
+            CatalogueError: the cameras cannot be read.
+        """
+        return {camera.id: _shown(camera) for camera in (await self.cameras()).values() if camera.urls}
+
     async def watched_stream(self, camera: CameraId) -> StreamKey:
         """The stream that is shown of a camera: the small picture where it is recorded, else the full one.
 
@@ -67,7 +75,7 @@ class Directory:
         found = (await self.cameras()).get(camera)
         if found is None or not found.urls:
             raise NotFoundError("the city has no such camera", where=camera, fix="see /api/cameras")
-        return StreamKey(camera, StreamName.SUB if StreamName.SUB in found.urls else StreamName.MAIN)
+        return _shown(found)
 
     async def played_stream(self, camera: CameraId) -> StreamKey:
         """The stream that is played back of a camera, one that the city had included: its full picture, if recorded.
@@ -91,3 +99,7 @@ class Directory:
 
     async def _ask(self, question: Callable[[Catalogue], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: question(self._catalogue))
+
+
+def _shown(camera: Camera) -> StreamKey:
+    return StreamKey(camera.id, StreamName.SUB if StreamName.SUB in camera.urls else StreamName.MAIN)

@@ -1,5 +1,6 @@
 """What a decision gives: stills, live views, playback. Every way to pictures is here, and takes a `Decision`."""
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from civicam.core.errors import BusyError, NotAllowedError, NotFoundError, PlayerError
@@ -34,12 +35,16 @@ class Media:
         directory: which cameras there are.
         live: opens live views.
         stills: the newest still of each camera.
+        prepare: called before a live view of a stream is opened.
     """
 
-    def __init__(self, directory: Directory, live: LiveViews, stills: Stills) -> None:
+    def __init__(
+        self, directory: Directory, live: LiveViews, stills: Stills, prepare: Callable[[StreamKey], Awaitable[None]]
+    ) -> None:
         self._directory = directory
         self._live = live
         self._stills = stills
+        self._prepare = prepare
 
     def seen(self, decision: Decision, camera: CameraId) -> Seen | None:
         """What the camera's newest picture is like, and not the picture; None while there is none.
@@ -77,6 +82,7 @@ class Media:
         """
         _check(decision, Purpose.LIVE)
         key = await self._directory.watched_stream(decision.camera)
+        await self._prepare(key)
         try:
             return self._live.watch(key)
         except PlayerError as error:

@@ -1,54 +1,36 @@
-"""What the web process is made of, put together: the feed, what watches it, live views, stills, playback."""
+"""What the web process is made of, put together: the feed, the watch of all cameras, live views, stills, playback."""
 
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import local
 from typing import Final
 
+from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock
+from civicam.core.errors import CatalogueError, EncodeError
 from civicam.core.ids import CameraId
-from civicam.core.spans import Span
 from civicam.player.live import LiveHub, LiveParts
-from civicam.player.stills import StillShelf
+from civicam.player.stills import StillMaker, StillShelf
 from civicam.recorder.feed_client import FeedClient
+from civicam.redaction.background import BackgroundModel
+from civicam.redaction.redacted import RedactedPicture
 from civicam.redaction.redactor import Redactor
 from civicam.redaction.settings import Cover, RedactionSettings
 from civicam.vision.decoder import Decoder
-from civicam.web.conditions import Health, HealthEvent
+from civicam.vision.model_store import ModelStore
+from civicam.vision.watch import Watch, WatchParts
 from civicam.web.directory import Directory
 from civicam.web.media import Media
 from civicam.web.plan import WebPlan
+from civicam.web.scenes import Scenes
 
 _CAMERAS_EVERY_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What runs behind the routes.
-
-    Attributes:
-        directory: which cameras there are.
-        media: gives pictures.
-        health: what is known of the cameras' pictures.
-        hub: the live views.
-        alarms: what an engineer must look at now.
-    """
-
-    directory: Directory
-    media: Media
-    health: Health
-    hub: LiveHub
-    alarms: Callable[[], list[str]]
-
-
-class _H:
-    def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
-        return []
 
 
 def settings_of(plan: WebPlan, camera: CameraId) -> RedactionSettings:
@@ -66,20 +48,93 @@ def settings_of(plan: WebPlan, camera: CameraId) -> RedactionSettings:
     )
 
 
+class Parts:
+    """What runs behind the routes.
+
+    Args:
+        plan: what is served.
+        clock: the time.
+        rng: jitter.
+
+    Attributes:
+        directory: which cameras there are.
+        media: gives pictures.
+        watch: looks at every camera's keys; knows of their health.
+        hub: the live views.
+    """
+
+    def __init__(self, plan: WebPlan, *, clock: Clock, rng: random.Random) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._alarms: list[str] = []
+        self._makers = local()
+        self._shelf = StillShelf()
+        self._feed = FeedClient(Path(plan.feed), clock=clock, rng=rng)
+        self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "view")
+        self._store = ModelStore(Path(plan.scenes), load_city_key(Path(plan.city_key)))
+        self.directory = Directory(Path(plan.catalogue), clock)
+        self.watch = Watch(WatchParts(self._feed, self._redactor, self._store, self._put_still))
+        self._scenes = Scenes(self.watch, lambda camera: settings_of(plan, camera), clock)
+        self.hub = LiveHub(LiveParts(self._feed, Decoder, self._scenes.redactor, self._pool, clock))
+        self.media = Media(self.directory, self.hub, self._shelf, self._scenes.prepare)
+
+    def alarms(self) -> list[str]:
+        """What an engineer must look at now."""
+        return [*self._alarms, *self.watch.alarms()]
+
+    async def run(self) -> None:
+        """Keeps everything going, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._feed.keep_connected())
+            tasks.create_task(self._scenes.keep_offering())
+            tasks.create_task(self._keep_cameras())
+
+    async def close(self) -> None:
+        """Ends live views, keeps what was learned, and closes everything."""
+        await self.hub.close()
+        await self.watch.close()
+        self._pool.shutdown()
+        self.directory.close()
+
+    async def _keep_cameras(self) -> None:
+        """Watches the cameras that the city has, and no others."""
+        while True:
+            try:
+                streams = await self.directory.watched_streams()
+            except CatalogueError as error:
+                sys.stderr.write(f"civicam web: {error}\n")
+                self._alarms = ["the cameras cannot be read"]
+            else:
+                self._alarms = []
+                self.watch.apply(streams)
+            await self._clock.sleep(_CAMERAS_EVERY_S)
+
+    def _redactor(self, camera: CameraId, model: bytes | None) -> Redactor:
+        settings = settings_of(self._plan, camera)
+        redactor = Redactor(settings)
+        if model is not None:
+            redactor.adopt(BackgroundModel.from_bytes(model, settings))
+        return redactor
+
+    def _put_still(self, camera: CameraId, redacted: RedactedPicture) -> None:
+        """Called on the watch's threads; each has a maker of its own."""
+        if not hasattr(self._makers, "maker"):
+            self._makers.maker = StillMaker()
+        maker: StillMaker = self._makers.maker
+        try:
+            self._shelf.put(camera, maker.make(redacted))
+        except EncodeError as error:
+            sys.stderr.write(f"civicam web: {camera}: {error}\n")
+
+
 @asynccontextmanager
 async def running_parts(plan: WebPlan, *, clock: Clock, rng: random.Random) -> AsyncIterator[Parts]:
     """The parts, running until the block ends."""
-    async with AsyncExitStack() as resources, asyncio.TaskGroup() as tasks:
-        directory = Directory(Path(plan.catalogue), clock)
-        resources.callback(directory.close)
-        feed = FeedClient(Path(plan.feed), clock=clock, rng=rng)
-        pool = resources.enter_context(ThreadPoolExecutor(max(2, os.cpu_count() or 1), "view"))
-        hub = LiveHub(LiveParts(feed, Decoder, lambda key: Redactor(settings_of(plan, key.camera)), pool, clock))
-        shelf = StillShelf()
-        background = [tasks.create_task(feed.keep_connected())]
-        try:
-            yield Parts(directory, Media(directory, hub, shelf), _H(), hub, lambda: [])
-        finally:
-            await hub.close()
-            for task in background:
-                task.cancel()
+    parts = Parts(plan, clock=clock, rng=rng)
+    running = asyncio.create_task(parts.run())
+    try:
+        yield parts
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await parts.close()
