@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from civicam.camera.url import Credentials
 from civicam.catalogue.catalogue import Catalogue
@@ -172,9 +172,21 @@ class City:
         return RetentionPolicy(max_age_ns=int(days * DAY_NS) if days else None, limit_bytes=limits)
 
 
+class LockHolder(NamedTuple):
+    """Who holds the city.
+
+    Attributes:
+        is_repair: a repair does, and not a recorder.
+        address: where the recorder's metrics are, empty if it has none.
+    """
+
+    is_repair: bool
+    address: str
+
+
 @contextmanager
-def recorder_lock(data: DataFolder) -> Iterator[Callable[[str], None]]:
-    """Holds the city against a second recorder; the caller may leave the metrics' address in it.
+def recorder_lock(data: DataFolder, *, is_repair: bool = False) -> Iterator[Callable[[str], None]]:
+    """Holds the city against a second recorder or repair; the caller may leave the metrics' address in it.
 
     Raises:
         ConfigError: another process holds it.
@@ -193,7 +205,7 @@ def recorder_lock(data: DataFolder) -> Iterator[Callable[[str], None]]:
 
         def say(address: str) -> None:
             file.truncate(0)
-            file.write(json.dumps({"pid": os.getpid(), "address": address}))
+            file.write(json.dumps({"pid": os.getpid(), "address": address, "is_repair": is_repair}))
             file.flush()
 
         say("")
@@ -203,14 +215,15 @@ def recorder_lock(data: DataFolder) -> Iterator[Callable[[str], None]]:
             file.truncate(0)
 
 
-def running_at(data: DataFolder) -> str | None:
-    """Where the running recorder's metrics are: an address, empty if it has none, None if no recorder runs."""
+def lock_holder(data: DataFolder) -> LockHolder | None:
+    """Who holds the city, None if nobody does."""
     try:
         with data.lock.open("r", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return str(json.loads(file.read() or "{}").get("address", ""))
+                told = json.loads(file.read() or "{}")
+                return LockHolder(bool(told.get("is_repair")), str(told.get("address", "")))
     except (FileNotFoundError, ValueError):
         pass
     return None

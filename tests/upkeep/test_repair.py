@@ -305,3 +305,27 @@ def test_two_recordings_of_one_moment_are_told_apart(tmp_path: Path) -> None:
     assert len(report.quarantined) == 1
     with Catalogue.open(made.path) as catalogue:
         assert catalogue.segments(KEYS[0], ALL_TIME) == rows
+
+
+def test_what_is_changed_while_a_repair_runs_is_refused_and_not_lost(tmp_path: Path) -> None:
+    made = Recorded.make(tmp_path, KEYS[:1])
+    window = (START_NS, START_NS + S)
+    refused: list[str] = []
+
+    def change_something(_: int) -> None:
+        with Catalogue.open(made.path) as another:
+            assert len(another.cameras()) == 1  # reading goes on
+            with pytest.raises(CatalogueError, match="made anew") as told:
+                another.add_hold(KEYS[0].camera, window, "case 4", now_ns=NOW_NS)
+        refused.append(str(told.value))
+
+    with Catalogue.open(made.path) as early:
+        repair(made.path, [made.volume], made.keyring, deep=False, now_ns=NOW_NS, progress=change_something, threads=1)
+        with pytest.raises(CatalogueError, match="taken this one's place"):
+            early.add_hold(KEYS[0].camera, window, "case 5", now_ns=NOW_NS)
+    assert refused
+    with Catalogue.open(made.path) as after:
+        assert after.holds() == []
+        after.add_hold(KEYS[0].camera, window, "case 6", now_ns=NOW_NS)
+        assert [hold.reason for hold in after.holds()] == ["case 6"]
+    assert sorted(path.name for path in tmp_path.glob("*.new*")) == []

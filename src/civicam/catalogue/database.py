@@ -1,5 +1,7 @@
 """The catalogue's SQLite file: opening it, its migrations, its transactions, and what its errors mean."""
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +39,7 @@ class Database:
         if not create and not path.is_file():
             raise CatalogueError("there is no catalogue", where=str(path), fix="run `civicam init`, or restore it")
         self.path = path
+        self._gate = _Gate(path)
         with self._explained():
             # A thread pool may run successive calls on different threads.
             self._connection = sqlite3.connect(
@@ -46,12 +49,13 @@ class Database:
             with self._explained():
                 self._prepare()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     def _prepare(self) -> None:
         run = self._connection.execute
         run("PRAGMA journal_mode = WAL")
+        self._gate.file_is_there()
         run("PRAGMA synchronous = NORMAL")
         run("PRAGMA foreign_keys = ON")
         run(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -86,6 +90,7 @@ class Database:
 
     def close(self) -> None:
         """Closes the connection."""
+        self._gate.close()
         with self._explained():
             self._connection.close()
 
@@ -129,9 +134,9 @@ class Database:
         """One transaction: all of it is stored, or none of it.
 
         Raises:
-            CatalogueError: the database is broken, full, or locked by another process for too long.
+            CatalogueError: the database is broken, full, locked by another process for too long, or being replaced.
         """
-        with self._explained():
+        with self._gate.admitted(), self._explained():
             self._begin()
             try:
                 yield self._connection
@@ -162,6 +167,84 @@ class Database:
         except sqlite3.Error as error:
             what, fix = _explain(error)
             raise CatalogueError(what, where=str(self.path), fix=fix) from error
+
+
+class _Gate:
+    """Lets writers in, any number of them, unless the database is being replaced or has been.
+
+    What was written to a database after it was copied from, or after another took its name, would be lost without a
+    word. So writers share a lock on a file beside it, and whoever replaces it has that lock for itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._inode: int | None = None
+
+    def file_is_there(self) -> None:
+        """The database has been opened, and is what is found at its path now."""
+        self._inode = self._find_inode()
+
+    def _find_inode(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except OSError:
+            return None
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        if self._descriptor is None:
+            self._descriptor = _open_lock(self._path)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CatalogueError(
+                "the catalogue is being made anew, and takes no changes until then",
+                where=str(self._path),
+                fix="try again when `civicam check --repair` has ended",
+            ) from None
+        try:
+            if self._find_inode() != self._inode:
+                raise CatalogueError(
+                    "another catalogue has taken this one's place", where=str(self._path), fix="try again"
+                )
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[None]:
+    """Nobody else writes to the database at `path` meanwhile; they get an error, those that write now are waited for.
+
+    Raises:
+        CatalogueError: the lock cannot be opened.
+    """
+    descriptor = _open_lock(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def lock_of(path: Path) -> Path:
+    """The file that writers to the database at `path` lock. It may be removed only with the database."""
+    return path.with_name(path.name + ".lock")
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise CatalogueError(
+            f"the catalogue's lock cannot be opened: {error.strerror}", where=str(lock_of(path)), fix="check its folder"
+        ) from error
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -283,7 +283,8 @@ def oldest_of_stream(
     """Returns one stream's closed segments on `volumes` that nothing holds and that ended by then, oldest first."""
     rows = connection.execute(
         f"{FROM_SEGMENTS} WHERE stream_id = ?1 AND start_ns <= ?2 AND end_ns <= ?2"  # noqa: S608 - our own constant
-        " AND digest IS NOT NULL AND +held = 0 AND volumes.name IN (SELECT value FROM json_each(?3)) ORDER BY start_ns LIMIT ?4",
+        " AND digest IS NOT NULL AND +held = 0 AND volumes.name IN (SELECT value FROM json_each(?3))"
+        " ORDER BY start_ns LIMIT ?4",
         (stream_id, before_ns, json.dumps(list(volumes)), limit),
     )
     return [as_segment(row) for row in rows]

@@ -50,7 +50,7 @@ def check(
     mended: RepairReport | None = None
     with ExitStack() as held:
         if repair:
-            held.enter_context(recorder_lock(city.data))
+            held.enter_context(recorder_lock(city.data, is_repair=True))
             with _progress("repairing", as_json) as tell:
                 mended = rebuild(
                     city.data.catalogue, city.volumes(), city.keyring(),

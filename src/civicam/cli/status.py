@@ -41,12 +41,13 @@ def status(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None
 
     Example: civicam status --json | jq .alarms
     """
-    from civicam.app import City, measure, running_at
+    from civicam.app import City, lock_holder, measure
     from civicam.core.clock import SystemClock
 
     city = City.open(folder(data))
     end_ns = SystemClock().wall_ns() - _SETTLED_NS
-    address = running_at(city.data)
+    holder = lock_holder(city.data)
+    address = holder.address if holder else ""
     live = ask(address) if address else None
     with city.catalogue() as catalogue:
         hour = catalogue.completeness((end_ns - _HOUR_NS, end_ns))
@@ -55,8 +56,8 @@ def status(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None
         volumes = measure(city, city.volumes(), catalogue)
     found: _Found = {
         "city": city.settings.city.name,
-        "recorder": "stopped" if address is None else "running",
-        "address": address or "",
+        "recorder": "stopped" if holder is None else "stopped for a repair" if holder.is_repair else "running",
+        "address": address,
         "alarms": live.all_alarms if live else [f"volume {v.name} is {v.level}" for v in volumes if v.level != "ok"],
         "volumes": [asdict(volume) for volume in volumes],
         "streams": {
@@ -155,6 +156,6 @@ def _day_cells(part: "Completeness") -> tuple[str, str]:
 def _causes(part: "Completeness", recorder: str) -> str:
     told = [f"{span(gap_ns)} {cause.label}" for cause, gap_ns in part.gap_ns.items() if gap_ns]
     if part.unexplained_ns > 0:
-        why = "since the recorder stopped" if recorder == "stopped" else "not told yet"
+        why = "not told yet" if recorder == "running" else "since the recorder stopped"
         told.append(f"{span(part.unexplained_ns)} {why}")
     return ", ".join(told)

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from civicam.catalogue.catalogue import ALL_TIME, Catalogue
+from civicam.catalogue.database import lock_of, replacing
 from civicam.catalogue.models import Segment
 from civicam.catalogue.salvage import OldCatalogue
 from civicam.core.errors import CatalogueError, FootageError, KeyMissingError, SealError, SegmentError
@@ -71,7 +72,7 @@ def repair(
     progress: Progress | None = None,
     threads: int = 2,
 ) -> RepairReport:
-    """Rebuilds the catalogue at `path`. Nothing may be recorded meanwhile, and nobody may have it open.
+    """Rebuilds the catalogue at `path`. Nothing may be recorded meanwhile; who changes anything gets an error.
 
     Args:
         path: the catalogue, whether it is there or not.
@@ -90,17 +91,19 @@ def repair(
         raise CatalogueError("cameras are being recorded", where=str(path), fix="stop the recorder first")
     report = RepairReport()
     fresh = path.with_name(path.name + ".new")
-    _remove(fresh)
-    mender = _Mender(volumes, keyring, report)
-    with OldCatalogue(path) as old, Catalogue.open(fresh, create=True) as new:
-        report.losses += new.adopt(old.configuration())
-        mender.recover_open()
-        rebuild = _Rebuild(old, new, mender, deep=deep, threads=threads, progress=progress)
-        cameras = cameras_on(volumes) | {key.camera for key in new.streams()}
-        for camera in sorted(cameras):
-            rebuild.camera(camera)
-        report.losses += old.losses
-    report.kept_as = _swap(path, fresh, now_ns)
+    with replacing(path):
+        _remove(fresh)
+        mender = _Mender(volumes, keyring, report)
+        with OldCatalogue(path) as old, Catalogue.open(fresh, create=True) as new:
+            report.losses += new.adopt(old.configuration())
+            mender.recover_open()
+            rebuild = _Rebuild(old, new, mender, deep=deep, threads=threads, progress=progress)
+            cameras = cameras_on(volumes) | {key.camera for key in new.streams()}
+            for camera in sorted(cameras):
+                rebuild.camera(camera)
+            report.losses += old.losses
+        report.kept_as = _swap(path, fresh, now_ns)
+        _remove(fresh)
     return report
 
 
@@ -321,6 +324,7 @@ def _swap(path: Path, fresh: Path, now_ns: int) -> str | None:
 def _remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+    lock_of(path).unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
