@@ -158,7 +158,7 @@ def all_scores(cases: Iterable[Case], seeds: Iterable[int], *, rivals: bool) -> 
         for way in ways:
             tallies = []
             for seed in seeds:
-                pictures = shots(case, seed, bootstrap_s=settings.bootstrap_s)
+                pictures = shots(case, seed)
                 tallies.append((ours(pictures, settings) if way == "civicam" else theirs(way, pictures))[1])
             score = merged(tallies).score()
             yield {"case": case.name, "by": way, "most_background": case.most_background} | asdict(score)

@@ -124,18 +124,20 @@ def _busier(lane: Lane) -> Lane:
     return replace(lane, a_minute=lane.a_minute * 3)
 
 
-def shots(case: Case, seed: int, *, bootstrap_s: float) -> Iterator[Shot]:
+def shots(case: Case, seed: int) -> Iterator[Shot]:
     """Yields the pictures of a case: keys while the scene is learned, keys before the view, then every frame of it."""
     _prepare(case, seed)
     base = _base(case, seed)
-    learned, before = _decode(f"{base}-learn.mp4"), _decode(f"{base}-before.mp4")
-    keys = [learned[number % len(learned)] for number in range(round(bootstrap_s / KEY_EVERY_S) + 60)]
-    keys += [before[number % len(before)] for number in range(case.before_s // KEY_EVERY_S)] if case.before_s else before
+    learned, before = _decode(f"{base}-learned.mp4"), _decode(f"{base}-before.mp4")
+    keys = [before[number % len(before)] for number in range(case.before_s // KEY_EVERY_S)] if case.before_s else before
+    times = _learn_times()
+    for at_s, key in zip(times, learned, strict=True):
+        yield Shot(_timed(key, at_s), None)
     for number, key in enumerate(keys):
-        yield Shot(_timed(key, number * KEY_EVERY_S), None)
+        yield Shot(_timed(key, times[-1] + (number + 1) * KEY_EVERY_S), None)
     with np.load(f"{base}-truth.npz") as file:
         ids, moving = file["ids"], file["moving"]
-    start_s = len(keys) * KEY_EVERY_S
+    start_s = times[-1] + (len(keys) + 1) * KEY_EVERY_S
     for number, picture in enumerate(_decode(f"{base}-view.mp4")):
         truth = Truth(ids[number], frozenset(int(one) for one in moving[number] if one))
         yield Shot(_timed(picture, start_s + number / FPS), truth)
@@ -164,15 +166,15 @@ def _base(case: Case, seed: int) -> str:
 
 def _prepare(case: Case, seed: int) -> None:
     base = _base(case, seed)
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    if not Path(f"{base}-learned.mp4").exists():
+        _draw_learned(case, seed, Path(f"{base}-learned.mp4"))
     if Path(f"{base}-truth.npz").exists():
         return
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    learn = _renderer(case, seed, case.learned or case.conditions, _Scenery(case, people=False, leaves=False))
     scenery = _Scenery(case, people=True, leaves=case.leaves)
     view = _renderer(case, seed, case.conditions, scenery)
     step = KEY_EVERY_S * FPS
     keys = Encoding(WIDTH, HEIGHT, FPS, 500 * 8, 1 / FPS)
-    encode((learn.frame(number).picture for number in range(0, LOOP_S * FPS, step)), keys, Path(f"{base}-learn.mp4"))
     until = LOOP_S * FPS if case.before_s else VIEW_AT_S * FPS
     follows = range(0, until, step) if case.before_s or case.learned else range(0, step, step)
     encode((view.frame(number).picture for number in follows), keys, Path(f"{base}-before.mp4"))
@@ -184,6 +186,23 @@ def _prepare(case: Case, seed: int) -> None:
     for row, found in zip(table, moving, strict=True):
         row[: len(found)] = found
     np.savez_compressed(f"{base}-truth.npz", ids=ids, moving=table)
+
+
+def _learn_times() -> list[int]:
+    """Eleven minutes: a key every 10 s for as long as the scene is gathered, then one every 2 s."""
+    return [*range(0, 610, 10), *range(612, 660, KEY_EVERY_S)]
+
+
+def _draw_learned(case: Case, seed: int, path: Path) -> None:
+    """Its traffic does not repeat: a car that waits is another one the next time."""
+    scenery = _Scenery(case, people=False, leaves=False)
+    conditions = case.learned or case.conditions
+    learn = Renderer(
+        case.kind, seed, width=WIDTH, height=HEIGHT, fps=1 / KEY_EVERY_S, frames=330, conditions=conditions,
+        barcode=False, alter=scenery.alter,
+    )  # fmt: skip
+    keys = Encoding(WIDTH, HEIGHT, FPS, 500 * 8, 1 / FPS)
+    encode((learn.frame(at_s // KEY_EVERY_S).picture for at_s in _learn_times()), keys, path)
 
 
 def _kept(view: Renderer, frames: list[Frame]) -> Iterator[Pixels]:

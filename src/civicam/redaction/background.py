@@ -23,11 +23,13 @@ _LEARN_EVERY_S = 0.2
 _LIMITS_EVERY_S = 1.0
 _STAYS_EVERY_S = 2.0
 _LONGEST_STEP_S = 10.0
-_DEVIATION_TAU_S = 40.0
+_DEVIATION_TAU_S = 20.0
 _DEVIATION_A_MEAN = 1.25
 """A normal distribution's standard deviation over its mean absolute deviation."""
 _MOST_LIMIT = 48.0
 _EDGE_SHARE = 0.2
+_BRIGHT_LUMA = 48.0
+_LEAST_CONTRAST = 0.45
 _MARGIN_UNITS = 1
 _MOST_SHIFT_UNITS = 4
 _ALIKE = 8.0
@@ -179,6 +181,8 @@ class BackgroundModel:
     def _aligned(self, small: SmallPicture, scene: Scene) -> tuple[SmallPicture, Alignment]:
         """Lays the picture over the scene, and gives the scene the picture's light."""
         usable = np.repeat(np.repeat(self._covered, self.grid.units_a_cell, 0), self.grid.units_a_cell, 1) == 0
+        if np.count_nonzero(usable) < usable.size // 2:
+            usable[:] = True
         found = align(small.coarse[0], scene.coarse[0], usable)
         if max(abs(found.down), abs(found.right)) > _MOST_SHIFT_UNITS:
             return small, Alignment()
@@ -201,19 +205,21 @@ class BackgroundModel:
         coarse_away = _patches(small.coarse - scene.coarse)
         np.abs(coarse_away, out=coarse_away)
         coarse_marks = (coarse_away > coarse_limit).view(np.uint8)
-        marks = fine_marks | coarse_marks[0] | coarse_marks[1] | coarse_marks[2]
+        marks = most_of_nine(coarse_marks[0] | coarse_marks[1] | coarse_marks[2], 3) | fine_marks
         return fine_away, coarse_away, marks, float(np.count_nonzero(marks)) / marks.size
 
     def _find_limits(self, scene: Scene) -> tuple[Float, Float]:
         """What difference is something, by place: noise, and at the scene's edges a little that a shake moves."""
         settings = self.settings
         factor = np.float32(settings.deviations * _DEVIATION_A_MEAN)
-        fine = np.maximum(scene.fine_deviation * factor, settings.fine_luma) + _steepness(scene.fine) * _EDGE_SHARE
-        least = np.array([settings.coarse_luma, settings.coarse_chroma, settings.coarse_chroma], np.float32)
-        coarse = np.maximum(scene.coarse_deviation * factor, least[:, None, None])
+        fine = np.maximum(scene.fine_deviation * factor, settings.fine_luma * _contrast(scene.fine))
+        fine += _steepness(scene.fine) * np.float32(_EDGE_SHARE)
+        coarse = scene.coarse_deviation * factor
+        np.maximum(coarse[0], settings.coarse_luma * _contrast(scene.coarse[0]), out=coarse[0])
+        np.maximum(coarse[1:], settings.coarse_chroma, out=coarse[1:])
         np.minimum(fine, _MOST_LIMIT, out=fine)
         np.minimum(coarse, _MOST_LIMIT, out=coarse)
-        return fine.astype(np.float32), coarse.astype(np.float32)
+        return fine, coarse
 
     def _learn(self, small: SmallPicture, scene: Scene, away: tuple[Float, Float], since_s: float) -> None:
         self._unlearned_s += since_s
@@ -297,6 +303,11 @@ def _patches(differences: Float) -> Float:
     sums[:, :, :-1] += rows[:, :, 1:]
     sums *= np.float32(1 / 9)
     return sums
+
+
+def _contrast(luma: Float) -> Float:
+    """Where it is dark, what is there differs less from what is behind it."""
+    return np.clip((luma - 16) * np.float32(1 / _BRIGHT_LUMA), _LEAST_CONTRAST, 1, dtype=np.float32)
 
 
 def _steepness(plane: Float) -> Float:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from civicam.redaction.align import align, shifted
 from civicam.redaction.small import Float, SmallPicture
 
-SAMPLES = 15
+SAMPLES = 25
 _ALIKE = 10.0
 _FAR = 24.0
 
@@ -24,8 +24,8 @@ class Bootstrap:
     def __init__(self, lasts_s: float) -> None:
         self._lasts_s = lasts_s
         self._seen_s = 0.0
-        self._fine: list[NDArray[np.float16]] = []
-        self._coarse: list[NDArray[np.float16]] = []
+        self._fine: list[NDArray[np.uint8]] = []
+        self._coarse: list[NDArray[np.uint8]] = []
 
     @property
     def is_complete(self) -> bool:
@@ -37,8 +37,8 @@ class Bootstrap:
         self._seen_s += since_s
         if len(self._fine) < SAMPLES and self._seen_s >= self._lasts_s * len(self._fine) / (SAMPLES - 1) * 0.999:
             small = self._laid_over_first(small)
-            self._fine.append(small.fine.astype(np.float16))  # half the memory while waiting
-            self._coarse.append(small.coarse.astype(np.float16))
+            self._fine.append(np.rint(small.fine).astype(np.uint8))  # a quarter of the memory while waiting
+            self._coarse.append(np.rint(small.coarse).astype(np.uint8))
 
     def _laid_over_first(self, small: SmallPicture) -> SmallPicture:
         """A mount that shakes would blur the scene."""
@@ -53,7 +53,7 @@ class Bootstrap:
         return *_agreed(self._fine), *_agreed(self._coarse)
 
 
-def _agreed(samples: list[NDArray[np.float16]]) -> tuple[Float, Float]:
+def _agreed(samples: list[NDArray[np.uint8]]) -> tuple[Float, Float]:
     stack = np.stack([sample.astype(np.float32) for sample in samples])
     best, least = stack[0].copy(), np.full(stack.shape[1:], np.inf, np.float32)
     for sample in stack:

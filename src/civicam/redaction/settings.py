@@ -59,7 +59,7 @@ class RedactionSettings:
     stays_s: float = 3600.0
     hold_s: float = 1.0
     bootstrap_s: float = 600.0
-    deviations: float = 4.0
+    deviations: float = 2.5
     fine_luma: float = 11.0
     coarse_luma: float = 4.0
     coarse_chroma: float = 2.5
