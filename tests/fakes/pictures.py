@@ -51,6 +51,19 @@ class Eye:
         context.thread_count = 1
         self._context = context
 
+    @classmethod
+    def of_init(cls, init: bytes) -> "Eye":
+        """Made of an init segment, as a browser does it."""
+        at = init.index(b"avcC") + 4
+        sps_bytes = int.from_bytes(init[at + 6 : at + 8], "big")
+        pps_at = at + 8 + sps_bytes + 3
+        pps_bytes = int.from_bytes(init[pps_at - 2 : pps_at], "big")
+        return cls(H264Setup(init[at + 8 : at + 8 + sps_bytes], (init[pps_at : pps_at + pps_bytes],), 0, 0))
+
+    def see_fragment(self, data: bytes) -> list[av.VideoFrame]:
+        """The frames of a `moof` and `mdat`."""
+        return self.see_bytes(data[int.from_bytes(data[:4], "big") + 8 :])
+
     def see(self, sample: Sample) -> list[av.VideoFrame]:
         """The frames that come out."""
         return self.see_bytes(sample.data)

@@ -126,13 +126,14 @@ class Inbox:
         if not self._items:
             return
         setups = [item for item in self._items if isinstance(item, H264Setup)]
-        self.dropped += sum(isinstance(item, Sample) for item in self._items)
+        samples = [item for item in self._items if isinstance(item, Sample)]
+        self.dropped += len(samples)
         self._items.clear()
         self._bytes = 0
         if setups:
             self._add(setups[-1])
         self._needs_key = True
-        self._add(Hole(FullCover.OVERLOAD, wall_ns))
+        self._add(Hole(FullCover.OVERLOAD, samples[0].wall_ns if samples else wall_ns))
 
     def _mark(self, mark: Hole | Jump) -> None:
         if not self._items or type(self._items[-1]) is not type(mark):
