@@ -328,7 +328,12 @@ class _Recorder:
             ],
         )
         if self._on_update is not None:
-            self._on_update(self._status)
+            try:
+                self._on_update(self._status)
+            except OSError as error:
+                # A reader that is gone or a log without room is no reason to stop recording.
+                self._on_update = None
+                self._alarms["output"] = [f"the status is no longer printed: {error.strerror}"]
 
     def _measure(self) -> list[VolumeStatus]:
         with self._alarmed("catalogue"):

@@ -14,7 +14,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from civicam.core.errors import CivicamError  # noqa: PLC0415
 
     try:
-        build()(list(arguments) if arguments is not None else None)
+        try:
+            build()(list(arguments) if arguments is not None else None)
+        except BaseExceptionGroup as group:
+            raise _single(group) from None
     except CivicamError as error:
         sys.stderr.write(f"civicam: {error}\n")
         sys.exit(2)
@@ -22,3 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Whoever read the output has seen enough (`| head`); nothing must be flushed into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _single(error: BaseException) -> BaseException:
+    """What one task of a group raised, rather than the group; a group of several as it is."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

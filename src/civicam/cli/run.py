@@ -27,7 +27,8 @@ def run(
     """Record every camera until stopped (^C or SIGTERM: cleanly; ^C twice: at once).
 
     On a terminal it shows a live table: all cameras if they fit, else the worst first. Elsewhere it prints a JSON line
-    a second. Cameras that are added or removed meanwhile are taken up within seconds.
+    a second; whether anybody reads them or not, it records on. Cameras that are added or removed meanwhile are taken
+    up within seconds.
 
     Example: civicam run --data /srv/civicam
     """
@@ -55,7 +56,7 @@ def record(
 ) -> "RecorderStatus":
     """Runs the recorder and shows it, as a table on a terminal and as JSON lines elsewhere."""
     if as_json or not sys.stdout.isatty():
-        return asyncio.run(_record(city, seconds, _say_line))
+        return _record_in_lines(city, seconds)
     from rich.live import Live
 
     from civicam.cli.table import Frame, render
@@ -72,9 +73,19 @@ def record(
         return asyncio.run(_record(city, seconds, show))
 
 
-def _say_line(status: "RecorderStatus") -> None:
-    sys.stdout.write(status.to_json() + "\n")
+def _record_in_lines(city: "City", seconds: float) -> "RecorderStatus":
+    from civicam.cli.lines import LineWriter
+
     sys.stdout.flush()
+    writer = LineWriter(sys.stdout.fileno())
+
+    def show(status: "RecorderStatus") -> None:
+        writer.say(status.to_json())
+
+    try:
+        return asyncio.run(_record(city, seconds, show))
+    finally:
+        writer.close()
 
 
 async def _record(city: "City", seconds: float, show: Callable[["RecorderStatus"], None]) -> "RecorderStatus":
