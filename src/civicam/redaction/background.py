@@ -13,7 +13,7 @@ import numpy as np
 
 from civicam.redaction.align import Alignment, align, correlate, shifted
 from civicam.redaction.bootstrap import Bootstrap
-from civicam.redaction.morphology import Mask, closed, dilated, most_of_nine, pooled
+from civicam.redaction.morphology import Mask, at_least, closed, dilated, pooled, sum_of_nine
 from civicam.redaction.picture import Picture
 from civicam.redaction.redacted import CellMask, FullCover
 from civicam.redaction.settings import RedactionSettings
@@ -30,6 +30,9 @@ _MOST_LIMIT = 48.0
 _EDGE_SHARE = 0.2
 _BRIGHT_LUMA = 48.0
 _LEAST_CONTRAST = 0.45
+_SURE_FINE, _SURE_COARSE = 4, 3
+_WEAK_FINE, _WEAK_COARSE = 2, 1
+"""Of a place and its eight neighbours: what is enough, and what is if it was so in the picture before too."""
 _MARGIN_UNITS = 1
 _MOST_SHIFT_UNITS = 4
 _ALIKE = 8.0
@@ -90,6 +93,8 @@ class BackgroundModel:
         self._now_s: float | None = None
         self._held_until_s = np.full(grid.cells, _NEVER_S)
         self._covered: Mask = np.zeros(grid.cells, np.uint8)
+        self._before: Mask = np.zeros(grid.units, np.uint8)
+        self._before_next: Mask = self._before
         self._unlearned_s = self._unstayed_s = 0.0
         self._limits_in_s = 0.0
         self._limits: tuple[Float, Float] | None = None
@@ -169,6 +174,7 @@ class BackgroundModel:
             return self._nothing(FullCover.LIGHT_JUMP)
         reach = _MARGIN_UNITS + int(np.ceil(max(abs(alignment.down), abs(alignment.right)) - 0.1))
         cells = closed(pooled(dilated(marks, reach), self.grid.units_a_cell), 1)
+        self._before = dilated(self._before_next, 1)
         assert self._now_s is not None
         sure = pooled(marks, self.grid.units_a_cell)
         self._held_until_s[sure != 0] = self._now_s + self.settings.hold_s
@@ -201,11 +207,15 @@ class BackgroundModel:
         fine_limit, coarse_limit = self._limits
         fine_away = small.fine - scene.fine
         np.abs(fine_away, out=fine_away)
-        fine_marks = pooled(most_of_nine((fine_away > fine_limit).view(np.uint8), 5), 2)
+        fine = sum_of_nine((fine_away > fine_limit).view(np.uint8))
         coarse_away = _patches(small.coarse - scene.coarse)
         np.abs(coarse_away, out=coarse_away)
-        coarse_marks = (coarse_away > coarse_limit).view(np.uint8)
-        marks = most_of_nine(coarse_marks[0] | coarse_marks[1] | coarse_marks[2], 3) | fine_marks
+        planes = (coarse_away > coarse_limit).view(np.uint8)
+        coarse = sum_of_nine(planes[0] | planes[1] | planes[2])
+        sure = pooled(at_least(fine, _SURE_FINE), 2) | at_least(coarse, _SURE_COARSE)
+        weak = pooled(at_least(fine, _WEAK_FINE), 2) | at_least(coarse, _WEAK_COARSE)
+        marks = sure | (weak & self._before)
+        self._before_next = weak
         return fine_away, coarse_away, marks, float(np.count_nonzero(marks)) / marks.size
 
     def _find_limits(self, scene: Scene) -> tuple[Float, Float]:

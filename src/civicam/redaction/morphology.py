@@ -27,15 +27,20 @@ def closed(mask: Mask, reach: int) -> Mask:
     return eroded(dilated(mask, reach), reach)
 
 
-def most_of_nine(mask: Mask, least: int) -> Mask:
-    """Returns 1 where at least `least` of a value and its eight neighbours are 1: 5 is a median."""
+def sum_of_nine(mask: Mask) -> Mask:
+    """Returns how many of each value and its eight neighbours are 1."""
     rows = mask.copy()
     rows[1:] += mask[:-1]
     rows[:-1] += mask[1:]
     sums = rows.copy()
     sums[:, 1:] += rows[:, :-1]
     sums[:, :-1] += rows[:, 1:]
-    return (sums >= least).view(np.uint8)
+    return sums
+
+
+def at_least(counts: Mask, least: int) -> Mask:
+    """Returns 1 where the count is that high; 5 of nine is a median."""
+    return (counts >= least).view(np.uint8)
 
 
 def pooled(mask: Mask, size: int) -> Mask:

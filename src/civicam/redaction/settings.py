@@ -57,10 +57,10 @@ class RedactionSettings:
     always: tuple[Polygon, ...] = ()
     tau_s: float = 8.0
     stays_s: float = 3600.0
-    hold_s: float = 1.0
+    hold_s: float = 0.5
     bootstrap_s: float = 600.0
     deviations: float = 2.5
-    fine_luma: float = 11.0
+    fine_luma: float = 8.0
     coarse_luma: float = 4.0
     coarse_chroma: float = 2.5
     most_changed: float = 0.5
