@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from civicam.camera.url import Credentials
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera
-from civicam.config import MIB, DataFolder, Settings, load_settings, render_default
+from civicam.config import MIB, DataFolder, Settings, load_settings, parse_settings, render_default
 from civicam.core.citykey import CityKey, create_city_key, load_city_key
 from civicam.core.clock import Clock
 from civicam.core.errors import CivicamError, ConfigError, SealError, VolumeError
@@ -67,15 +67,18 @@ class City:
         """Makes the folder with its settings, key, catalogue and volumes.
 
         Raises:
-            ConfigError: there is a city already (it is left as it is), or the folder cannot be made.
+            ConfigError: there is a city already (it is left as it is), the name or the environment cannot be used, or
+                the folder cannot be made.
         """
         there = [path for path in (data.settings, data.city_key, data.catalogue) if path.exists()]
         if there:
             raise ConfigError("there is a city already", where=str(there[0]), fix="choose another folder with --data")
+        text = render_default(name)
+        parse_settings(text, str(data.settings), environment)  # a mistake must leave no half of a city behind
         try:
             data.root.mkdir(mode=0o750, parents=True, exist_ok=True)
             create_city_key(data.city_key)
-            data.settings.write_text(render_default(name), "utf-8")
+            data.settings.write_text(text, "utf-8")
         except OSError as error:
             raise ConfigError(f"the folder cannot be made: {error.strerror}", where=str(data.root)) from error
         Catalogue.open(data.catalogue, create=True).close()

@@ -15,8 +15,11 @@ def add_camera(connection: sqlite3.Connection, camera: Camera) -> None:
     """Adds it, or takes back one that was removed: its streams are due from `added_ns`.
 
     Raises:
-        CatalogueError: the city has it already, a URL carries credentials, or it was still there at `added_ns`.
+        CatalogueError: the city has it already, it has no purpose, a URL carries credentials, or it was still there at
+            `added_ns`.
     """
+    if not camera.purpose.strip():
+        raise CatalogueError("a camera needs a purpose", where=camera.id, fix="say why it is there")
     old = find_camera(connection, camera.id)
     if old is not None and old.removed_ns is None:
         raise CatalogueError("the city has this camera already", where=camera.id, fix="set its addresses instead")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from civicam.catalogue import cameras, holds, segments
 from civicam.catalogue.coverage import Completeness, Coverage, explain
@@ -71,7 +72,7 @@ class Catalogue:
         self._names: segments.Names | None = None
 
     @classmethod
-    def open(cls, path: Path, *, create: bool = False) -> "Catalogue":
+    def open(cls, path: Path, *, create: bool = False) -> Self:
         """Opens the file at `path`, and brings an older one up to date. Closes at the end of a `with` block.
 
         Raises:
@@ -79,7 +80,7 @@ class Catalogue:
         """
         return cls(Database(path, create=create))
 
-    def __enter__(self) -> "Catalogue":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -102,10 +103,15 @@ class Catalogue:
         """Adds a camera, or takes back one that was removed: its streams are due from `camera.added_ns`.
 
         Raises:
-            CatalogueError: the city has it already, or a URL carries credentials.
+            CatalogueError: the city has it already, it has no purpose, or a URL carries credentials.
         """
+        self.add_cameras([camera])
+
+    def add_cameras(self, added: Sequence[Camera]) -> None:
+        """Adds all of `added`, or raises as `add_camera` does and adds none."""
         with self._database.writing() as connection:
-            cameras.add_camera(connection, camera)
+            for camera in added:
+                cameras.add_camera(connection, camera)
 
     def remove_camera(self, camera: CameraId, *, now_ns: int) -> None:
         """Ends what it is due; its history stays.
@@ -319,7 +325,7 @@ class Catalogue:
         """Keeps retention from what `camera` has, or will have, within `window`.
 
         Raises:
-            CatalogueError: there never was such a camera, or the window is empty.
+            CatalogueError: there never was such a camera, the window is empty, or there is no reason.
         """
         with self._database.writing() as connection:
             return holds.add_hold(connection, camera, window, reason, now_ns)

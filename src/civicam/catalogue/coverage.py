@@ -34,6 +34,11 @@ class Coverage:
         return total_ns(self.playable)
 
     @property
+    def playable_due_ns(self) -> int:
+        """Nanoseconds that were due and can be played."""
+        return sum(total_ns(intersect(self.playable, span)) for span in self.due)
+
+    @property
     def unexplained_ns(self) -> int:
         """Nanoseconds that nothing accounts for."""
         return total_ns(self.unexplained)

@@ -24,8 +24,10 @@ def add_hold(connection: sqlite3.Connection, camera: CameraId, window: Span, rea
     """Holds what `camera` has, and will have, within `window`.
 
     Raises:
-        CatalogueError: there never was such a camera, or the window is empty.
+        CatalogueError: there never was such a camera, the window is empty, or there is no reason.
     """
+    if not reason.strip():
+        raise CatalogueError("a hold needs a reason", where=camera, fix="say why the footage is kept")
     start_ns, end_ns = window
     if start_ns >= end_ns:
         raise CatalogueError("a hold must end after it starts", where=camera, fix="check the times")

@@ -64,7 +64,7 @@ def add(
     """Add a camera. A recorder that runs takes it up within seconds.
 
     Name and password are sealed with the city's key. The address may hold them (rtsp://name:password@host/path), but
-    then they show in the list of processes; better:
+    then they show in the list of processes. Better (on a terminal it asks for the password, and does not show it):
 
       civicam camera add gate-1 rtsp://10.0.3.7/s1 --purpose "gate" --username op --password-stdin < password.txt
     """
@@ -146,7 +146,10 @@ def _rows(text: str, name: str) -> Iterable[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(io.StringIO(text), restkey="(too many columns)")
     try:
         for row in reader:
-            yield reader.line_num, {key: str(value).strip() for key, value in row.items() if value}
+            yield (
+                reader.line_num,
+                {key: str(value) if key == "password" else str(value).strip() for key, value in row.items() if value},
+            )
     except csv.Error as error:
         raise ConfigError(f"not CSV: {error}", where=f"{name}:{reader.line_num}") from error
 
@@ -165,6 +168,7 @@ def list_(
     if as_json:
         say_json([_plain(camera) for camera in cameras])
         return
+    from rich.markup import escape
     from rich.table import Table
 
     from civicam.camera.url import redact
@@ -173,7 +177,8 @@ def list_(
     for camera in cameras:
         urls = "\n".join(redact(url) for url in camera.urls.values())
         gone = " (removed)" if camera.removed_ns else ""
-        table.add_row(camera.id + gone, camera.title, urls, "yes" if camera.credentials else "no", camera.purpose)
+        signs_in = "yes" if camera.credentials else "no"
+        table.add_row(camera.id + gone, escape(camera.title), escape(urls), signs_in, escape(camera.purpose))
     console().print(table)
     say(f"{len(cameras)} cameras")
 
@@ -254,13 +259,15 @@ def _login(username: str, from_stdin: bool) -> "Credentials | None":
         raise ConfigError("a password needs a name", fix="add --username NAME")
     if not username:
         return None
-    if from_stdin:
-        return Credentials(username, sys.stdin.readline().rstrip("\r\n"))
-    password = os.environ.get(PASSWORD_VARIABLE)
+    password = None if from_stdin else os.environ.get(PASSWORD_VARIABLE)
     if password is None and sys.stdin.isatty():
         password = str(typer.prompt("password", hide_input=True))
+    elif from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
     if password is None:
         raise ConfigError("the password is missing", fix=f"use --password-stdin, or set {PASSWORD_VARIABLE}")
+    if not password:
+        raise ConfigError("the password is empty", fix="if the camera's is, write rtsp://NAME:@HOST/PATH")
     return Credentials(username, password)
 
 
@@ -287,9 +294,20 @@ def _store(data: Path, entries: list[_Entry]) -> int:
             cameras.append(camera)
         if mistakes:
             raise ConfigError(mistakes[0] if len(mistakes) == 1 else "\n  ".join(["no camera was added:", *mistakes]))
-        for camera in cameras:
-            catalogue.add_camera(camera)
+        catalogue.add_cameras(cameras)
+    _warn_of_unsealed(cameras)
     return len(cameras)
+
+
+def _warn_of_unsealed(cameras: "list[Camera]") -> None:
+    from civicam.camera.url import redact
+
+    for camera in cameras:
+        if any(redact(url) != url for url in camera.urls.values()):
+            warn(
+                f"note: camera {camera.id} seems to have a password within the path of its address; the catalogue"
+                " keeps addresses unsealed: guard it and its copies as you would the password"
+            )
 
 
 def _camera(city: "City", entry: _Entry, now_ns: int) -> "Camera":
@@ -299,11 +317,14 @@ def _camera(city: "City", entry: _Entry, now_ns: int) -> "Camera":
     camera_id = parse_camera_id(entry.id)
     main, login = CameraUrl.parse(entry.url)
     urls = {StreamName.MAIN: main.target}
+    logins = {entry.login, login} - {None}
     if entry.sub:
         small, sub_login = CameraUrl.parse(entry.sub)
         urls[StreamName.SUB] = small.target
-        login = login or sub_login
-    sealed = city.seal(camera_id, entry.login or login)
+        logins |= {sub_login} - {None}
+    if len(logins) > 1:
+        raise ConfigError("different names or passwords for one camera", fix="it has one of each, for both streams")
+    sealed = city.seal(camera_id, next(iter(logins), None))
     return Camera(camera_id, entry.title or entry.id, urls, sealed, entry.purpose, now_ns, None)
 
 

@@ -66,7 +66,8 @@ def list_(
                 {
                     "stream": str(key),
                     "due_ns": coverage.due_ns,
-                    "playable_ns": coverage.playable_ns,
+                    "playable_ns": coverage.playable_due_ns,
+                    "not_due_ns": coverage.playable_ns - coverage.playable_due_ns,
                     "unexplained_ns": coverage.unexplained_ns,
                     "segments": [_segment(segment) for segment in segments],
                     "gaps": [_gap(gap) for gap in coverage.gaps],
@@ -74,8 +75,11 @@ def list_(
             )
         return
     for key, segments, coverage in found:
-        part = coverage.playable_ns / coverage.due_ns if coverage.due_ns else 1.0
-        say(f"{key}: {span(coverage.playable_ns)} playable, {share(min(1.0, part))} of what was due")
+        playable_ns = coverage.playable_due_ns
+        part = playable_ns / coverage.due_ns if coverage.due_ns else 1.0
+        say(f"{key}: {span(playable_ns)} playable, {share(part)} of what was due")
+        if coverage.playable_ns > playable_ns:
+            say(f"{key}: {span(coverage.playable_ns - playable_ns)} more is there and was not due")
         _show(segments, coverage.gaps)
 
 

@@ -135,7 +135,7 @@ def _show(
         )
     out = console()
     running = f"runs: {found['address']}/status" if found["address"] else f"is {found['recorder']}"
-    out.print(f"[bold]{escape(found['city'])}[/]: the recorder {running}")
+    out.print(f"[bold]{escape(found['city'])}[/]: the recorder {escape(running)}")
     out.print(table)
     total = _sum(day)
     say(f"all: {share(_sum(hour).share)} of the last hour, {share(total.share)} of the last day")
