@@ -18,9 +18,7 @@ from civicam.core.ids import CameraId
 from civicam.player.live import LiveHub, LiveParts
 from civicam.player.stills import StillMaker, StillShelf
 from civicam.recorder.feed_client import FeedClient
-from civicam.redaction.background import BackgroundModel
 from civicam.redaction.redacted import RedactedPicture
-from civicam.redaction.redactor import Redactor
 from civicam.redaction.settings import Cover, RedactionSettings
 from civicam.vision.decoder import Decoder
 from civicam.vision.model_store import ModelStore
@@ -28,7 +26,7 @@ from civicam.vision.watch import Watch, WatchParts
 from civicam.web.directory import Directory
 from civicam.web.media import Media
 from civicam.web.plan import WebPlan
-from civicam.web.scenes import Scenes
+from civicam.web.scenes import Scenes, WatchedRedactor
 
 _CAMERAS_EVERY_S: Final = 2.0
 
@@ -109,12 +107,8 @@ class Parts:
                 self.watch.apply(streams)
             await self._clock.sleep(_CAMERAS_EVERY_S)
 
-    def _redactor(self, camera: CameraId, model: bytes | None) -> Redactor:
-        settings = settings_of(self._plan, camera)
-        redactor = Redactor(settings)
-        if model is not None:
-            redactor.adopt(BackgroundModel.from_bytes(model, settings))
-        return redactor
+    def _redactor(self, camera: CameraId, model: bytes | None) -> WatchedRedactor:
+        return WatchedRedactor(settings_of(self._plan, camera), model)
 
     def _put_still(self, camera: CameraId, redacted: RedactedPicture) -> None:
         """Called on the watch's threads; each has a maker of its own."""
