@@ -228,6 +228,36 @@ def test_a_model_is_kept_now_and_then_and_at_the_end_and_taken_up_again(tmp_path
     play(much_later)
 
 
+def test_a_copy_of_the_model_is_had_between_two_keys_and_by_all_who_ask() -> None:
+    async def test() -> None:
+        post = Post()
+        watch = post.watch(works=False)
+        post.send(KEYS[:2])
+        asking = [asyncio.create_task(watch.model_of(CAMERA)) for _ in range(3)]
+        await CLOCK.sleep(0.05)
+        assert not any(task.done() for task in asking)
+        post.redactor.works.set()
+        assert await asyncio.gather(*asking) == [b"model 1"] * 3
+        await until(lambda: watch.counters.pictures == 2)
+        await watch.close()
+
+    play(test)
+
+
+def test_models_older_than_footage_are_deleted(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path, CityKey(b"k" * 32))
+    month = 40 * 24 * 3600
+
+    async def test() -> None:
+        post = Post()
+        watch = post.watch(store)
+        await post.see(watch, [KEYS[0], later(KEYS[0], 20), later(KEYS[0], month), later(KEYS[0], month + 20)])
+        await watch.close()
+        assert len(list((tmp_path / CAMERA).iterdir())) == 2
+
+    play(test)
+
+
 def test_a_model_that_cannot_be_used_is_counted_and_the_scene_learned_anew(tmp_path: Path) -> None:
     store = ModelStore(tmp_path, CityKey(b"k" * 32))
     store.save(CAMERA, KEYS[0].wall_ns, b"useless")

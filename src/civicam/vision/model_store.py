@@ -96,15 +96,22 @@ class ModelStore:
         return self._first_whole(camera, self._moments(camera)[::-1])
 
     def forget_before(self, wall_ns: int) -> int:
-        """Deletes what is older, as footage of that time is; returns how many files went."""
+        """Deletes what is older, of all cameras, as footage of that time is; returns how many files went."""
+        try:
+            cameras = [CameraId(folder.name) for folder in self._root.iterdir()]
+        except OSError:
+            return 0
+        return sum(self.forget(camera, wall_ns) for camera in cameras)
+
+    def forget(self, camera: CameraId, wall_ns: int) -> int:
+        """Deletes a camera's older models; returns how many files went. One that cannot be deleted is left."""
         count = 0
-        with suppress(OSError):
-            for folder in self._root.iterdir():
-                for moment in self._moments(CameraId(folder.name)):
-                    if moment < wall_ns:
-                        with suppress(OSError):
-                            self._path(CameraId(folder.name), moment).unlink()
-                            count += 1
+        for moment in self._moments(camera):
+            if moment >= wall_ns:
+                break
+            with suppress(OSError):
+                self._path(camera, moment).unlink()
+                count += 1
         return count
 
     def _first_whole(self, camera: CameraId, moments: list[int]) -> tuple[int, bytes] | None:

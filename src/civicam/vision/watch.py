@@ -102,11 +102,13 @@ class WatchSettings:
         threads: that decode and redact.
         save_every_s: a camera's model is kept so often, each camera at its own moment.
         restore_within_s: a model is taken up again after a restart if it is not older.
+        keep_s: models are deleted when they are older, as the footage that they are for.
     """
 
     threads: int = 2
     save_every_s: int = 600
     restore_within_s: int = 1800
+    keep_s: int = 31 * 24 * 3600
 
 
 @dataclass(slots=True)
@@ -205,7 +207,8 @@ class _Camera:
         self._work = _Work(key, parts, settings, counters)
         self._setup: H264Setup | None = None
         self._newest: tuple[H264Setup, Sample] | None = None
-        self._job: asyncio.Future[list[HealthEvent]] | None = None
+        self._job: asyncio.Future[list[HealthEvent]] | asyncio.Future[bytes | None] | None = None
+        self._asked: asyncio.Future[bytes | None] | None = None
         self._ended: deque[HealthEvent] = deque(maxlen=_MOST_EVENTS)
         self._is_ended = False
         self._subscription = parts.feed.subscribe(key, Level.KEYS, self)
@@ -241,10 +244,12 @@ class _Camera:
         return self._work.lasting
 
     async def model(self) -> bytes | None:
-        """The model, between two keys."""
-        while self._job is not None:
-            await asyncio.wait({self._job})
-        return self._work.model()
+        """The model, between two keys; made on a thread, for it takes a while."""
+        if self._asked is None:
+            self._asked = asyncio.get_running_loop().create_future()
+        asked = self._asked
+        self._begin()
+        return await asyncio.shield(asked)
 
     def end(self) -> None:
         """Takes no more keys."""
@@ -254,15 +259,31 @@ class _Camera:
 
     async def finish(self) -> None:
         """Waits for what is begun, and keeps the model."""
-        if self._job is not None:
+        while self._job is not None:
             await asyncio.wait({self._job})
         await asyncio.get_running_loop().run_in_executor(self._pool, self._work.save)
 
     def _begin(self) -> None:
-        if self._job is None and self._newest is not None and not self._is_ended:
+        if self._job is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._asked is not None:
+            asked, self._asked = self._asked, None
+            making = self._job = loop.run_in_executor(self._pool, self._work.model)
+            making.add_done_callback(lambda job: self._made(job, asked))
+        elif self._newest is not None and not self._is_ended:
             (setup, sample), self._newest = self._newest, None
-            self._job = asyncio.get_running_loop().run_in_executor(self._pool, self._work.see, setup, sample)
-            self._job.add_done_callback(self._done)
+            seeing = self._job = loop.run_in_executor(self._pool, self._work.see, setup, sample)
+            seeing.add_done_callback(self._done)
+
+    def _made(self, job: "asyncio.Future[bytes | None]", asked: "asyncio.Future[bytes | None]") -> None:
+        self._job = None
+        if (error := job.exception()) is not None:
+            self._counters.failed += 1
+            _log.error("%s: its model could not be copied", self.key, exc_info=error)
+        if not asked.done():
+            asked.set_result(None if error else job.result())
+        self._begin()
 
     def _done(self, job: "asyncio.Future[list[HealthEvent]]") -> None:
         self._job = None
@@ -323,6 +344,7 @@ class _Work:
             return
         try:
             self.parts.store.save(self.key.camera, self._wall_ns, model)
+            self.parts.store.forget(self.key.camera, self._wall_ns - self.settings.keep_s * 1_000_000_000)
         except RedactionError as error:
             self.counters.unsaved += 1
             _log.warning("%s", error)
