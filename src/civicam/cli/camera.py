@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from civicam.cli.console import DEFAULT_DATA, DataOption, JsonOption, console, folder, rate, say, say_json, warn
+from civicam.cli.console import (
+    DEFAULT_DATA,
+    DataOption,
+    JsonOption,
+    command_name,
+    console,
+    folder,
+    rate,
+    say,
+    say_json,
+    warn,
+)
 from civicam.core.errors import ConfigError
 from civicam.core.ids import StreamName, parse_camera_id
 
@@ -74,7 +85,7 @@ def add(
     if CameraUrl.parse(url)[1] is not None:
         warn(_SEEN)
     _store(data, [_Entry(camera_id, url, purpose, sub, title, login)])
-    say(f"camera {camera_id} is added; look at it with: civicam camera test {camera_id}")
+    say(f"camera {camera_id} is added; look at it with: {command_name()} camera test {camera_id}")
 
 
 @app.command("import")

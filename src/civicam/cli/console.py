@@ -1,6 +1,7 @@
 """What commands share: options, and how they speak."""
 
 import json
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,15 @@ DEFAULT_DATA = Path("civicam-data")
 def folder(data: Path) -> DataFolder:
     """The city's folder."""
     return DataFolder(data)
+
+
+def command_name() -> str:
+    """How this program can be called again from here: `civicam`, or its path where the shell does not find it."""
+    called = Path(sys.argv[0])
+    if called.name != "civicam":
+        return f"{sys.executable} -m civicam.cli"
+    found = shutil.which("civicam")
+    return "civicam" if found and called.exists() and Path(found).samefile(called) else str(called)
 
 
 def say(text: str = "") -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from civicam.cli.console import say
+from civicam.cli.console import command_name, say
 from civicam.config import DataFolder, MetricsSettings
 from civicam.core.errors import CityError
 from civicam.core.ids import StreamName, parse_camera_id
@@ -182,7 +182,7 @@ def _notes(city: "City", cameras: int) -> Sequence[str]:
         "",
         f"Open {_page(city)} on this machine to see every camera: what moves or newly appeared is covered.",
         f"{faulty}Footage is sealed; nothing here can show it clear.",
-        f"In another terminal: civicam status --data {root}   civicam check --deep --data {root}",
+        f"In another terminal: {command_name()} status --data {root}   {command_name()} check --deep --data {root}",
         "^C stops, and checks what was recorded.",
     )
 
@@ -193,5 +193,6 @@ def _check(city: "City", data: DataFolder) -> None:
     say("Checking: every fragment is opened, every picture decoded …")
     found = look(city, deep=True, quiet=False)
     show(found)
-    say(f"Next: civicam status --data {data.root}   civicam footage list cam-001 --data {data.root}")
+    name, root = command_name(), data.root
+    say(f"Next: {name} status --data {root}   {name} footage list cam-001 --data {root}")
     raise typer.Exit(found.exit_status)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from civicam.cli.console import DEFAULT_DATA, DataOption, folder, say
+from civicam.cli.console import DEFAULT_DATA, DataOption, command_name, folder, say
 
 
 def init(
@@ -28,4 +28,4 @@ def init(
     say(f"  catalogue  {place.catalogue}")
     say()
     say(f"Back up {place.city_key} now, apart from the footage: without it no footage can ever be opened again.")
-    say(f'Next: civicam camera add ID rtsp://HOST/PATH --purpose "why it is there"{option}')
+    say(f'Next: {command_name()} camera add ID rtsp://HOST/PATH --purpose "why it is there"{option}')
