@@ -1,8 +1,8 @@
 """What redaction leaves clear and what it covers needlessly, on pictures with known ground truth, beside MOG2 and KNN.
 
-`python -m bench.redaction --json results.json`. The scenes are drawn, coded as H.264 at 0.5 Mbit/s and decoded again. MOG2
-and KNN run in a process and an environment of their own (`uv run --no-project`), since their library is not, and must not
-become, one of civicam's. On real clips there is no ground truth; there the clip's own median stands in for it.
+`python -m bench.redaction --json results.json`. The scenes are drawn, coded as H.264 at 0.5 Mbit/s and decoded again.
+MOG2 and KNN run in a process and an environment of their own (`uv run --no-project`), since their library is not, and
+must not become, one of civicam's. On real clips there is no ground truth; there the clip's own median stands in for it.
 """
 
 import argparse
@@ -22,7 +22,6 @@ from rich.table import Table
 from bench.measure import machine
 from bench.redaction_scenes import CASES, FPS, Case, Shot, clip, shots
 from bench.subtractors import Subtractor, is_available
-from civicam.redaction.picture import Picture
 from civicam.redaction.redacted import CELL_PX
 from civicam.redaction.redactor import Redactor
 from civicam.redaction.settings import RedactionSettings
@@ -80,16 +79,16 @@ class Tally:
         count["whole"] += whole
         count["background"] += int(seen[0])
         count["background covered"] += int(seen[0] - clear[0])
-        poor = set()
-        for one in np.flatnonzero(seen[1:]) + 1:
-            what = "moving" if int(one) in shot.truth.moving else "standing"
+        poor: set[int] = set()
+        for one in (np.flatnonzero(seen[1:]) + 1).tolist():
+            what = "moving" if one in shot.truth.moving else "standing"
             count[what] += int(seen[one])
             count[f"{what} clear"] += int(clear[one])
             if seen[one] >= _LEAST_PX:
                 count["objects"] += 1
                 if clear[one] > 0.1 * seen[one]:
                     count["poor"] += 1
-                    poor.add(int(one))
+                    poor.add(one)
         for one in poor:
             self.poor_run[one] += 1
             self.longest = max(self.longest, self.poor_run[one])
@@ -177,31 +176,28 @@ def merged(tallies: list[Tally]) -> Tally:
 
 def clip_score(path: Path) -> dict[str, object]:
     """A clip's figures. In place of truth: pixels that differ by over 30 steps of luma from the clip's median."""
-    width = next(iter(clip(path, lead=1))).size[0]
-    every = list(clip(path, lead=1))
-    viewed = [one for one in every if one.wall_ns >= every[-1].wall_ns - 25_000_000_000]
-    median = np.median(np.stack([one.y for one in every[:: max(1, len(every) // 41)]]), axis=0)
-    redactor, tally = Redactor(), Tally()
-    lead = round(2 + redactor.settings.bootstrap_s * len(every) / (2 * len(every) * max(1, len(viewed) / 100)))
-    shown: list[Picture] = list(clip(path, lead=max(lead, 24)))
-    clear = differs = covered = scene = whole = 0
-    for picture in shown:
-        if picture.wall_ns < shown[-1].wall_ns - 25_000_000_000:
-            redactor.learn(picture)
-            continue
+    redactor = Redactor(RedactionSettings())
+    learned, viewed = clip(path, lead_s=redactor.settings.bootstrap_s + 60)
+    median = np.median(np.stack([one.y for one in viewed[:: max(1, len(viewed) // 41)]]), axis=0)
+    for picture in learned:
+        redactor.learn(picture)
+    counts: dict[str, int] = defaultdict(int)
+    for picture in viewed:
         redacted = redactor.redact(picture)
-        pixels = as_pixels(redacted.covered, picture.size)
-        away = np.abs(picture.y.astype(np.int16) - median) > 30
-        clear += int(np.count_nonzero(away & ~pixels))
-        differs += int(np.count_nonzero(away))
-        covered += int(np.count_nonzero(pixels & ~away))
-        scene += int(np.count_nonzero(~away))
-        whole += redacted.reason is not None
-    del tally
+        covered = as_pixels(redacted.covered, picture.size)
+        differs = np.abs(picture.y.astype(np.int16) - median) > 30
+        counts["clear"] += int(np.count_nonzero(differs & ~covered))
+        counts["differs"] += int(np.count_nonzero(differs))
+        counts["covered"] += int(np.count_nonzero(covered & ~differs))
+        counts["rest"] += int(np.count_nonzero(~differs))
+        counts["whole"] += redacted.reason is not None
     return {
-        "clip": path.name, "width": width, "pictures": len(viewed), "whole": whole / max(1, len(viewed)),
-        "differing_clear": clear / max(1, differs), "rest_covered": covered / max(1, scene),
-    }  # fmt: skip
+        "clip": path.name,
+        "pictures": len(viewed),
+        "whole": counts["whole"] / len(viewed),
+        "differing_clear": counts["clear"] / max(1, counts["differs"]),
+        "rest_covered": counts["covered"] / max(1, counts["rest"]),
+    }
 
 
 def table(rows: list[dict[str, object]]) -> Table:
@@ -239,7 +235,7 @@ def main(arguments: list[str]) -> None:
     for one in clips:
         console.print(one)
     if chosen.json:
-        result = {"machine": machine(), "seeds": seeds, "rows": rows, "clips": clips}
+        result = {"machine": machine(Path()), "seeds": seeds, "rows": rows, "clips": clips}
         chosen.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 

@@ -1,9 +1,7 @@
-"""Pictures with known ground truth for `bench.redaction`: drawn places, coded as H.264 and decoded again, and real clips."""
-
+"""Pictures with known ground truth for `bench.redaction`: drawn places, coded as H.264, decoded again; and real clips."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-
 from pathlib import Path
 
 import av
@@ -24,6 +22,7 @@ KEY_EVERY_S = 2
 VIEW_S = 12
 VIEW_AT_S = 30
 _FOLDER = Path(".bench/redaction")
+_LEAVES_AFTER_S = 3
 _VERSION = 3
 
 
@@ -111,7 +110,7 @@ class _Scenery:
         if self.case.leaves:
             index = min(range(len(cars)), key=lambda at: abs(cars[at].y_m - 20) + 100 * (cars[at].heading_deg != 0))
             leaving = cars.pop(index)
-            at_s = VIEW_AT_S + 3 if self.leaves else None
+            at_s = VIEW_AT_S + _LEAVES_AFTER_S if self.leaves else None
             cars.append(replace(leaving, leaves_s=at_s))
         self.staying = len(cars) - (1 if self.leaves else 0)
         people = [one for one in scene.standing if one.kind is not Kind.CAR] if self.people else []
@@ -139,21 +138,24 @@ def shots(case: Case, seed: int) -> Iterator[Shot]:
         ids, moving = file["ids"], file["moving"]
     start_s = times[-1] + (len(keys) + 1) * KEY_EVERY_S
     for number, picture in enumerate(_decode(f"{base}-view.mp4")):
+        if case.leaves and number <= _LEAVES_AFTER_S * FPS:  # until then the car is the scene
+            first = min((int(one) for one in np.unique(ids) if one), default=0)
+            ids[number][ids[number] == first] = 0
         truth = Truth(ids[number], frozenset(int(one) for one in moving[number] if one))
         yield Shot(_timed(picture, start_s + number / FPS), truth)
 
 
-def clip(path: Path, *, lead: int) -> Iterator[Picture]:
-    """Yields the pictures of a clip, `lead` times over to learn from and then once more."""
+def clip(path: Path, *, lead_s: float) -> tuple[list[Picture], list[Picture]]:
+    """A clip's pictures to learn from, one every 2 s and over and over for `lead_s`, and then all of them."""
     pictures = _decode(str(path))
     with av.open(str(path)) as container:
         fps = float(container.streams.video[0].average_rate or 10)
-    every = round(KEY_EVERY_S * fps / 2)
-    keys = pictures[::every]
-    for number in range(lead * len(keys)):
-        yield _timed(keys[number % len(keys)], number * KEY_EVERY_S)
-    for number, picture in enumerate(pictures):
-        yield _timed(picture, lead * len(keys) * KEY_EVERY_S + number / fps)
+    keys = pictures[:: round(KEY_EVERY_S * fps)]
+    # A step that is no divisor of their number, so that what is gathered comes from all over the clip.
+    learned = [
+        _timed(keys[number * 7 % len(keys)], number * KEY_EVERY_S) for number in range(round(lead_s / KEY_EVERY_S))
+    ]
+    return learned, [_timed(one, lead_s + number / fps) for number, one in enumerate(pictures)]
 
 
 def _timed(picture: Picture, at_s: float) -> Picture:
@@ -223,7 +225,7 @@ def _decode(path: str) -> list[Picture]:
     pictures = []
     with av.open(path) as container:
         for frame in container.decode(video=0):
-            planes = frame.to_ndarray(format="yuv420p")
+            planes = np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8)
             height, width = frame.height, frame.width
             quarter = height * width // 4
             chroma = planes[height:].reshape(-1)

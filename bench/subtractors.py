@@ -78,7 +78,7 @@ class Subtractor:
 
 
 def _serve(name: str) -> None:
-    import cv2  # noqa: PLC0415 - only the comparison's own environment has it
+    import cv2  # type: ignore[import-not-found]  # noqa: PLC0415 - only the comparison's own environment has it
 
     makers = {"MOG2": cv2.createBackgroundSubtractorMOG2, "KNN": cv2.createBackgroundSubtractorKNN}
     subtractor = makers[name](detectShadows=False)

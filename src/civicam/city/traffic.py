@@ -103,8 +103,8 @@ class Standing:
         y_m: where its middle is.
         heading_deg: clockwise from the y axis.
         look: a seed for its shape and colours.
-        leaves_s: when it drives off straight ahead, on the loop's clock; None: it stays. It is back, all at once, when the
-            loop begins anew.
+        leaves_s: when it drives off straight ahead, on the loop's clock; None: it stays. It is back, all at once, when
+            the loop begins anew.
     """
 
     kind: Kind

@@ -2,7 +2,8 @@
 
 The recipe: a running mean and deviation, learned only where nothing is covered; something is where the difference is
 above what noise explains, in luma by fine pixels, and in luma and colour by patches, in which noise and rain average
-out; then a median, a margin, cells, and a hold. What is covered is not learned unless it has been there, and has been the
+out; then a vote of neighbours (a faint mark counts when it was there in the picture before too), a margin, cells, and a
+hold. What is covered is not learned unless it has been there, and has been the
 same, for `stays_s`, less the time that something else was seen in its place (a majority vote, Boyer and Moore 1981).
 Time is the pictures' own.
 """
@@ -126,6 +127,19 @@ class BackgroundModel:
             self._bootstrap = None
         return seen
 
+    def to_bytes(self) -> bytes:
+        """See `snapshot.to_bytes`."""
+        from civicam.redaction.snapshot import to_bytes  # noqa: PLC0415 - it needs this class
+
+        return to_bytes(self)
+
+    @staticmethod
+    def from_bytes(data: bytes, settings: RedactionSettings) -> "BackgroundModel":
+        """See `snapshot.from_bytes`."""
+        from civicam.redaction.snapshot import from_bytes  # noqa: PLC0415 - it needs this class
+
+        return from_bytes(data, settings)
+
     def _since(self, wall_ns: int) -> float:
         now_s = wall_ns / 1e9
         since_s = 0.0 if self._now_s is None else now_s - self._now_s
@@ -150,9 +164,7 @@ class BackgroundModel:
 
     def _relearn(self, small: SmallPicture, since_s: float) -> None:
         """All is different: unless the scene comes back, it is learned anew from here."""
-        scene = self._scene
         self._begin(small, since_s)
-        assert scene is not None
 
     def _first_scene(self, fine: Float, fine_dev: Float, coarse: Float, coarse_dev: Float) -> Scene:
         empty = np.zeros(fine.shape, np.uint8), np.zeros(coarse.shape, np.uint8)
@@ -196,8 +208,8 @@ class BackgroundModel:
             small = shifted(small, found.down, found.right)
         if max(abs(found.light_change(32)), abs(found.light_change(128))) > 0.25:
             for plane in (scene.fine, scene.coarse[0]):
-                plane *= np.float32(found.gain)
-                plane += np.float32(found.offset)
+                np.multiply(plane, np.float32(found.gain), out=plane)
+                np.add(plane, np.float32(found.offset), out=plane)
                 np.clip(plane, 0, 255, out=plane)
         return small, found
 
@@ -252,14 +264,14 @@ class BackgroundModel:
         for mean, value, weight in ((scene.fine, small.fine, fine), (scene.coarse, small.coarse, units)):
             step = value - mean
             step *= weight * share
-            mean += step
+            np.add(mean, step, out=mean)
         for deviation, difference, weight in (
             (scene.fine_deviation, away[0], fine),
             (scene.coarse_deviation, away[1], units),
         ):
             step = difference - deviation
             step *= weight * deviation_share
-            deviation += step
+            np.add(deviation, step, out=deviation)
 
     def _let_stay(self, small: SmallPicture, scene: Scene, since_s: float) -> None:
         """Gives each covered cell's vote for or against what may become scene there."""
@@ -317,7 +329,8 @@ def _patches(differences: Float) -> Float:
 
 def _contrast(luma: Float) -> Float:
     """Where it is dark, what is there differs less from what is behind it."""
-    return np.clip((luma - 16) * np.float32(1 / _BRIGHT_LUMA), _LEAST_CONTRAST, 1, dtype=np.float32)
+    contrast: Float = np.clip((luma - 16) * np.float32(1 / _BRIGHT_LUMA), np.float32(_LEAST_CONTRAST), np.float32(1))
+    return contrast
 
 
 def _steepness(plane: Float) -> Float:

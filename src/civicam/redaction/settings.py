@@ -55,14 +55,14 @@ class RedactionSettings:
     cover_yuv: tuple[int, int, int] = (96, 128, 128)
     masks: tuple[Polygon, ...] = ()
     always: tuple[Polygon, ...] = ()
-    tau_s: float = 8.0
+    tau_s: float = 5.0
     stays_s: float = 3600.0
-    hold_s: float = 0.5
+    hold_s: float = 0.3
     bootstrap_s: float = 600.0
     deviations: float = 2.5
     fine_luma: float = 8.0
-    coarse_luma: float = 4.0
-    coarse_chroma: float = 2.5
+    coarse_luma: float = 4.5
+    coarse_chroma: float = 3.0
     most_changed: float = 0.5
 
     def __post_init__(self) -> None:
@@ -99,10 +99,10 @@ def _check_number(name: str, value: object, low: float, high: float) -> None:
         raise _wrong(name, value, f"choose {low:g} to {high:g}")
 
 
-def _check_colour(colour: tuple[int, int, int]) -> None:
-    spans = ((16, 235), (16, 240), (16, 240))
-    is_colour = isinstance(colour, tuple) and len(colour) == 3 and all(type(value) is int for value in colour)
-    if not is_colour or not all(low <= value <= high for value, (low, high) in zip(tuple(colour), spans, strict=True)):
+def _check_colour(colour: tuple[object, ...]) -> None:
+    values = [value for value in colour if isinstance(value, int)]
+    is_colour = len(colour) == len(values) == 3 and 16 <= min(values) and values[0] <= 235 and max(values) <= 240
+    if not is_colour:
         raise _wrong("cover_yuv", colour, "choose three whole numbers, 16 to 235, 16 to 240, 16 to 240")
 
 
