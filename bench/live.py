@@ -33,6 +33,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import av
+import uvloop
 from av.video.codeccontext import VideoCodecContext
 from rich.console import Console
 from rich.table import Table
@@ -276,7 +277,7 @@ class Paced:
 
 def capacity(streams: int, seconds: float, folder: Path) -> Capacity:
     """Runs the hub for a while, in real time."""
-    return asyncio.run(_capacity(loops((640, 360), folder), streams, seconds))
+    return uvloop.run(_capacity(loops((640, 360), folder), streams, seconds))
 
 
 async def _capacity(scenes: Sequence[Loop], streams: int, seconds: float) -> Capacity:
@@ -423,7 +424,7 @@ def latency(views: int, seconds: float, folder: Path) -> Latency:
         try:
             city.wait_until_all_play(60)
             keys = [StreamKey(CameraId(camera), StreamName.MAIN) for camera in city.urls]
-            return asyncio.run(_latency(keys, system.city.data.feed, seconds))
+            return uvloop.run(_latency(keys, system.city.data.feed, seconds))
         finally:
             system.stop()
             shutil.rmtree(data)
