@@ -1,4 +1,4 @@
-"""Pictures with known ground truth for `bench.redaction`: drawn places, coded as H.264, decoded again; and real clips."""
+"""Pictures with known ground truth for `bench.redaction`: drawn, coded as H.264, decoded again; and real clips."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

@@ -1,6 +1,7 @@
-"""A learned scene survives being stored, and nothing else is taken for one."""
+"""A scene as bytes: what comes back is the scene, and anything else is refused."""
 
-from dataclasses import replace
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,71 +10,72 @@ from hypothesis import strategies as st
 
 from civicam.core.errors import RedactionError
 from civicam.redaction.background import BackgroundModel
-from civicam.redaction.picture import Picture
-from civicam.redaction.redactor import Redactor
 from civicam.redaction.settings import RedactionSettings
 from civicam.redaction.small import Grid
-from civicam.redaction.snapshot import model_from_bytes, model_to_bytes
+from tests.redaction.place import Place
 
-SETTINGS = RedactionSettings(bootstrap_s=10.0)
-S = 1_000_000_000
-
-
-def street(second: float) -> Picture:
-    """The same slope of light at any time, with a little noise."""
-    rng = np.random.default_rng(round(second * 10))
-    rows, columns = np.mgrid[:180, :320]
-    y = (50 + (rows + columns) * 120 // 500 + rng.integers(0, 3, (180, 320))).astype(np.uint8)
-    half = np.full((90, 160), 120, np.uint8)
-    return Picture(y, half, half, round(second * 90_000), round(second * S), False)
+SETTINGS = RedactionSettings(bootstrap_s=60)
 
 
-def somebody(second: float) -> Picture:
-    picture = street(second)
-    y = picture.y.copy()
-    y[60:120, 100:130] = 230
-    return replace(picture, y=y)
+def kept() -> tuple[Place, bytes]:
+    place = Place(64, 48)
+    model = BackgroundModel(SETTINGS, Grid(64, 48))
+    for at_s in range(0, 80, 2):
+        model.see(place.picture(at_s))
+    return place, model.to_bytes()
 
 
-def warm() -> Redactor:
-    redactor = Redactor(SETTINGS)
-    for number in range(60):
-        redactor.learn(street(number * 0.5))
-    assert redactor.is_warm
-    return redactor
+PLACE, BYTES = kept()
 
 
-def test_a_scene_taken_up_again_shows_at_once_what_it_knows_and_covers_what_it_does_not() -> None:
-    before = warm()
-    assert before.model is not None
-    data = model_to_bytes(before.model)
-    assert data is not None
-    after = Redactor(SETTINGS)
-    after.adopt(model_from_bytes(data, SETTINGS))
-    for redactor in (before, after):
-        shown = redactor.redact(street(30.0))
-        assert shown.reason is None
-        assert shown.covered.mean() < 0.05
-        covered = redactor.redact(somebody(30.5))
-        assert covered.reason is None
-        assert np.ptp(covered.picture.y[64:116, 104:126]) == 0
+def test_a_scene_that_comes_back_is_known_at_once() -> None:
+    model = BackgroundModel.from_bytes(BYTES, SETTINGS)
+    assert model.is_warm
+    assert model.see(PLACE.picture(100)).cells.mean() < 0.05
+    assert model.see(PLACE.picture(101, (16, 16, 32, 40))).cells[3, 3]
 
 
-def test_a_cold_model_gives_nothing() -> None:
-    assert model_to_bytes(BackgroundModel(SETTINGS, Grid(320, 180))) is None
+def test_who_stood_before_a_restart_is_covered_after_it_and_the_time_goes_on() -> None:
+    model = BackgroundModel.from_bytes(BYTES, SETTINGS)
+    for at_s in range(100, 1100, 2):
+        model.see(PLACE.picture(at_s, (16, 16, 32, 40)))
+    again = BackgroundModel.from_bytes(model.to_bytes(), SETTINGS)
+    assert model.scene is not None
+    assert again.scene is not None
+    assert np.abs(again.scene.stays_s - model.scene.stays_s).max() <= 1
+    assert again.scene.stays_s.max() > 900
+    assert again.see(PLACE.picture(1101, (16, 16, 32, 40))).cells[3, 3]
 
 
-def test_what_was_cut_off_or_altered_is_refused() -> None:
-    model = warm().model
-    assert model is not None
-    data = model_to_bytes(model)
-    assert data is not None
-    for wrong in (b"", data[: len(data) // 2], data[:-1], b"x" + data[1:]):
-        with pytest.raises(RedactionError):
-            model_from_bytes(wrong, SETTINGS)
+def test_a_cold_model_cannot_be_kept() -> None:
+    with pytest.raises(RedactionError, match="not known yet"):
+        BackgroundModel(SETTINGS, Grid(64, 48)).to_bytes()
 
 
 @given(st.binary(max_size=200))
-def test_noise_is_no_scene(data: bytes) -> None:
+def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(RedactionError):
-        model_from_bytes(data, SETTINGS)
+        BackgroundModel.from_bytes(data, SETTINGS)
+
+
+@given(st.integers(0, len(BYTES) - 1), st.integers(1, 255))
+def test_a_changed_byte_is_refused_or_changes_the_size_only(at: int, by: int) -> None:
+    data = bytearray(BYTES)
+    data[at] ^= by
+    with pytest.raises(RedactionError):
+        BackgroundModel.from_bytes(bytes(data), SETTINGS)
+
+
+@given(st.integers(0, len(BYTES) - 1))
+def test_a_cut_off_scene_is_refused(length: int) -> None:
+    with pytest.raises(RedactionError):
+        BackgroundModel.from_bytes(BYTES[:length], SETTINGS)
+
+
+@pytest.mark.parametrize("length", [0, 10, 64 << 20])
+def test_bytes_that_unpack_to_more_or_less_than_a_scene_are_refused(length: int) -> None:
+    packed = zlib.compress(bytes(length), 1)
+    declared = struct.unpack_from("<I", BYTES, 14)[0]
+    head = struct.pack("<4sHHHII", b"CVBG", 2, 64, 48, zlib.crc32(packed), declared)
+    with pytest.raises(RedactionError, match="do not unpack"):
+        BackgroundModel.from_bytes(head + packed, SETTINGS)

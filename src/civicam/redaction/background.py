@@ -34,6 +34,7 @@ _LEAST_CONTRAST = 0.45
 _SURE_FINE, _SURE_COARSE = 4, 3
 _WEAK_FINE, _WEAK_COARSE = 2, 1
 """Of a place and its eight neighbours: what is enough, and what is if it was so in the picture before too."""
+_LEAST_LIGHT_CHANGE = 0.02
 _MARGIN_UNITS = 1
 _MOST_SHIFT_UNITS = 4
 _ALIKE = 8.0
@@ -202,11 +203,11 @@ class BackgroundModel:
         if np.count_nonzero(usable) < usable.size // 2:
             usable[:] = True
         found = align(small.coarse[0], scene.coarse[0], usable)
-        if max(abs(found.down), abs(found.right)) > _MOST_SHIFT_UNITS:
+        if max(abs(found.down), abs(found.right)) > _MOST_SHIFT_UNITS or not 0.5 <= found.gain <= 2:
             return small, Alignment()
         if found.is_shifted:
             small = shifted(small, found.down, found.right)
-        if max(abs(found.light_change(32)), abs(found.light_change(128))) > 0.25:
+        if max(abs(found.light_change(32)), abs(found.light_change(128))) > _LEAST_LIGHT_CHANGE:
             for plane in (scene.fine, scene.coarse[0]):
                 np.multiply(plane, np.float32(found.gain), out=plane)
                 np.add(plane, np.float32(found.offset), out=plane)

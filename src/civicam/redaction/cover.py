@@ -13,6 +13,7 @@ from civicam.redaction.small import Grid
 
 _TEXT_LUMA = 200
 _LEAST_SIDE_PX = 2
+_LEAST_FOR_WORDS_PX = 32
 _MOST_SIDE_PX = 8192
 _UNKNOWN_SIZE = (640, 360)
 _MOST_KEPT = 8
@@ -106,6 +107,8 @@ class FullCovers:
     def _drawn(self, size: tuple[int, int], reason: FullCover) -> Plane:
         width, height = size
         image = Image.new("L", size, self._colour_yuv[0])
+        if height < _LEAST_FOR_WORDS_PX:
+            return np.array(image, np.uint8)
         draw = ImageDraw.Draw(image)
         font = ImageFont.load_default(max(8.0, width / 24))
         colour = _TEXT_LUMA if self._colour_yuv[0] < 128 else 32

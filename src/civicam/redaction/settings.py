@@ -101,7 +101,7 @@ def _check_number(name: str, value: object, low: float, high: float) -> None:
 
 def _check_colour(colour: tuple[object, ...]) -> None:
     values = [value for value in colour if isinstance(value, int)]
-    is_colour = len(colour) == len(values) == 3 and 16 <= min(values) and values[0] <= 235 and max(values) <= 240
+    is_colour = len(colour) == len(values) == 3 and min(values) >= 16 and values[0] <= 235 and max(values) <= 240
     if not is_colour:
         raise _wrong("cover_yuv", colour, "choose three whole numbers, 16 to 235, 16 to 240, 16 to 240")
 
