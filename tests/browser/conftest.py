@@ -20,7 +20,7 @@ from civicam.core.ids import CameraId, StreamKey, StreamName
 CAMERAS = 4
 CAMERA = "cam-001"
 CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE_S = 200.0
+PATIENCE_S = 90.0
 _ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",

@@ -10,11 +10,17 @@ from pathlib import Path
 import httpx
 
 from civicam.camera.sample import SampleSink
+from civicam.core.citykey import CityKey
 from civicam.core.clock import Clock, SystemClock
 from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
+from civicam.footage.keys import KeyRing
+from civicam.footage.volume import Volume
+from civicam.player.archive_reader import ArchiveReader
 from civicam.player.live import LiveHub, LiveLimits, LiveParts
+from civicam.player.playback import Playback, PlaybackRedactors
 from civicam.player.stills import StillMaker, StillShelf
+from civicam.redaction.redactor import Redactor
 from civicam.vision.decoder import Decoder
 from civicam.vision.health import HealthEvent
 from civicam.web.api import Application, Services
@@ -88,13 +94,25 @@ class Served:
         self.shelf.put(camera, StillMaker().make(redacted))
 
 
+class Unknown:
+    """A city that knew no scene of any time."""
+
+    def begin(self, key: StreamKey, wall_ns: int) -> Redactor:
+        return Redactor()
+
+
 async def _prepared(key: StreamKey) -> None:
     """The redactors of these views know their scene."""
 
 
 @asynccontextmanager
 async def served(
-    folder: Path, policy: Policy | None = None, *, limits: LiveLimits | None = None, every_s: float = 0.01
+    folder: Path,
+    policy: Policy | None = None,
+    *,
+    limits: LiveLimits | None = None,
+    every_s: float = 0.01,
+    scenes: PlaybackRedactors | None = None,
 ) -> AsyncIterator[Served]:
     """Serves the city in `folder`, made if it is not there. Unless `policy` says otherwise, this machine may look."""
     clock, shelf, health = SystemClock(), StillShelf(), KnownHealth()
@@ -104,10 +122,13 @@ async def served(
     with ThreadPoolExecutor(2) as pool:
         parts = LiveParts(Endless(every_s), Decoder, lambda _: LeftHalf(), pool, clock)
         hub = LiveHub(parts, limits or LiveLimits())
-        authoriser = Authoriser(clock, policy or LocalOnly())
-        application = Application(
-            Services("Khujand", authoriser, directory, Media(directory, hub, shelf, _prepared), health, clock)
+        archive = ArchiveReader(
+            folder / "catalogue.sqlite", {"main": Volume("main", folder / "main", 0)}, KeyRing(CityKey(b"k" * 32))
         )
+        playback = Playback(archive, scenes or Unknown())
+        media = Media(directory, hub, shelf, (archive, playback), _prepared)
+        authoriser = Authoriser(clock, policy or LocalOnly())
+        application = Application(Services("Khujand", authoriser, directory, media, health, clock))
         stop = asyncio.Event()
         listening = listen("127.0.0.1", 0)
         address = address_of(listening)
@@ -119,4 +140,6 @@ async def served(
             stop.set()
             await serving
             await hub.close()
+        media.close()
+    archive.close()
     directory.close()

@@ -4,6 +4,7 @@ Each asks `Gate` for a decision first; whatever gives out pictures takes that de
 without one.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,14 +21,16 @@ from starlette.types import ASGIApp
 from civicam.catalogue.coverage import Coverage
 from civicam.catalogue.models import Camera
 from civicam.core.clock import Clock
-from civicam.core.errors import CivicamError
+from civicam.core.errors import CivicamError, RequestError
 from civicam.core.spans import Span
+from civicam.player import hls
+from civicam.player.playback import FASTEST, LONGEST_NS, SLOWEST
 from civicam.vision.health import HealthEvent
 from civicam.web import live
 from civicam.web.authorise import Authoriser, Decision, Purpose
 from civicam.web.conditions import Health, State, state_of, words_of
 from civicam.web.directory import Directory
-from civicam.web.gate import Gate, moment, parse_window
+from civicam.web.gate import Gate, moment, parse_moment, parse_window
 from civicam.web.guard import Guard
 from civicam.web.media import Media
 from civicam.web.models import (
@@ -44,7 +47,10 @@ from civicam.web.problem import as_problem, problem
 
 SHOWN: Final = "What moves or newly appeared is covered, in every picture, live and recorded."
 COVERAGE_MOST_S: Final = 86_400.0
-PLAYBACK_MOST_S: Final = 21_600.0
+PLAYBACK_MOST_S: Final = 14_400.0
+_LEAST_SIDE_PX: Final = 32
+_MOST_SIDE_PX: Final = 4096
+_NUMBER_BYTES: Final = 12
 _MOMENT: Final = "RFC 3339, such as 2026-03-01T12:00:05Z."
 _PATH: Final = "/api/cameras/{camera}"
 _CAMERA_PARAMETER: Final = {
@@ -59,6 +65,7 @@ _WINDOW_PARAMETERS: Final = [
 ]
 
 Operation: TypeAlias = dict[str, Any]
+Window: TypeAlias = Callable[[Request], Span]
 Answer: TypeAlias = Callable[[Request, Decision], Awaitable[Response]]
 
 
@@ -99,9 +106,12 @@ class Application:
             *self._page_routes(),
             self._route("/api/openapi.json", Purpose.PAGE, self._openapi),
             self._described_route(f"{_PATH}/still.webp", Purpose.STILL, self._still, _STILL),
+            self._described_route(f"{_PATH}/playback.m3u8", Purpose.PLAYBACK, self._playlist, _PLAYLIST, _asked_window),
+            self._described_route(f"{_PATH}/playback.m4s", Purpose.PLAYBACK, self._stretch, _STRETCH, _stretch_window),
+            self._described_route(f"{_PATH}/playback.mp4", Purpose.PLAYBACK, self._init, _INIT),
             WebSocketRoute(f"{_PATH}/live", live.LiveSocket(self._gate, services.media, services.clock).serve),
         ]
-        self._described[f"{_PATH}/live"] = _operation(live.DESCRIPTION, [])
+        self._described[f"{_PATH}/live"] = _operation(live.DESCRIPTION)
         self.api = self._json_api()
         self.app: ASGIApp = Guard(self.api)
 
@@ -115,21 +125,21 @@ class Application:
 
     # Pictures and the page
 
-    def _route(self, path: str, purpose: Purpose, answer: Answer, *, most_s: float | None = None) -> Route:
-        """A route that wants a decision for `purpose`; with `most_s`, over a stretch at most so long."""
+    def _route(self, path: str, purpose: Purpose, answer: Answer, window: Window | None = None) -> Route:
+        """A route that wants a decision for `purpose`, over the stretch that `window` finds, else for now."""
 
         async def decided(request: Request) -> Response:
-            window = None if most_s is None else _window(request, most_s)
-            decision = self._gate.decide(request, purpose, request.path_params.get("camera"), window)
+            stretch = window(request) if window else None
+            decision = self._gate.decide(request, purpose, request.path_params.get("camera"), stretch)
             return await answer(request, decision)
 
         return Route(path, decided, methods=["GET"])
 
     def _described_route(
-        self, path: str, purpose: Purpose, answer: Answer, operation: Operation, *, most_s: float | None = None
+        self, path: str, purpose: Purpose, answer: Answer, operation: Operation, window: Window | None = None
     ) -> Route:
-        self._described[path] = _operation(operation, _WINDOW_PARAMETERS if most_s else [])
-        return self._route(path, purpose, answer, most_s=most_s)
+        self._described[path] = operation
+        return self._route(path, purpose, answer, window)
 
     def _page_routes(self) -> list[BaseRoute]:
         page = page_files()
@@ -151,6 +161,22 @@ class Application:
     async def _still(self, request: Request, decision: Decision) -> Response:
         still = await self._services.media.still(decision)
         return _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
+
+    async def _playlist(self, request: Request, decision: Decision) -> Response:
+        text, codec = await self._services.media.playlist(decision, _speed(request))
+        headers = {"X-Media-Type": f'video/mp4; codecs="{codec}"'}
+        return Response(text, media_type=hls.CONTENT_TYPE, headers=headers)
+
+    async def _stretch(self, request: Request, decision: Decision) -> Response:
+        zero_ns = parse_moment(request.query_params.get("zero", ""), "zero")
+        if not zero_ns <= decision.window[0] <= zero_ns + PLAYBACK_MOST_S * 1e9:
+            raise RequestError("'zero' is not the start of a playlist of that stretch", fix="ask for the playlist")
+        data = await self._services.media.stretch(decision, zero_ns, _speed(request), _size(request))
+        return Response(data, media_type="video/iso.segment")
+
+    async def _init(self, request: Request, decision: Decision) -> Response:
+        data = await self._services.media.initialisation(decision, _size(request))
+        return Response(data, media_type="video/mp4")
 
     # JSON
 
@@ -229,9 +255,33 @@ class Application:
             return _coverage(decision, found, self._services.health.events(decision.camera, decision.window))
 
 
-def _window(request: Request, most_s: float) -> Span:
+def _asked_window(request: Request) -> Span:
     query = request.query_params
-    return parse_window(query.get("from", ""), query.get("to", ""), most_s)
+    return parse_window(query.get("from", ""), query.get("to", ""), PLAYBACK_MOST_S)
+
+
+def _stretch_window(request: Request) -> Span:
+    query = request.query_params
+    return parse_window(query.get("from", ""), query.get("to", ""), LONGEST_NS / 1e9 * _speed(request))
+
+
+def _speed(request: Request) -> float:
+    text = request.query_params.get("speed", "1")
+    try:
+        speed = float(text[:_NUMBER_BYTES])
+    except ValueError:
+        speed = 0.0
+    if not SLOWEST <= speed <= FASTEST:
+        raise RequestError("nothing is played at that 'speed'", fix=f"choose {SLOWEST:g} to {FASTEST:g}")
+    return speed
+
+
+def _size(request: Request) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", request.query_params.get("size", ""))
+    size = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(_LEAST_SIDE_PX <= side <= _MOST_SIDE_PX and side % 2 == 0 for side in size):
+        raise RequestError("'size' is no picture's", fix="take it from the playlist, such as 640x360")
+    return size
 
 
 def _cached(request: Request, data: bytes, media_type: str, etag: str, cache_control: str) -> Response:
@@ -301,20 +351,59 @@ _PROBLEMS: Final[dict[int | str, str]] = {
     404: "There is no such thing.",
     503: "This machine cannot do that now.",
 }
-_STILL: Final[Operation] = {
-    "summary": "The newest still, redacted",
-    "description": "Small, one a key frame at most. `If-None-Match` with the last `ETag` answers 304 for the same.",
-    "responses": {
-        "200": {"description": "The still.", "content": {"image/webp": {}}},
-        "304": {"description": "Still the same."},
-    },
-}
 
 
-def _operation(operation: Operation | dict[str, object], parameters: list[dict[str, Any]]) -> Operation:
+def _operation(operation: Operation | dict[str, object], parameters: Sequence[Operation] = ()) -> Operation:
     """`operation` with what holds for all of them."""
     reference = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemModel"}}}
     problems = {str(code): {"description": words, "content": reference} for code, words in _PROBLEMS.items()}
     responses = operation["responses"]
     assert isinstance(responses, dict)
     return {**operation, "parameters": [_CAMERA_PARAMETER, *parameters], "responses": {**responses, **problems}}
+
+
+def _parameter(name: str, schema: Operation, words: str, *, required: bool = True) -> Operation:
+    return {"name": name, "in": "query", "required": required, "description": words, "schema": schema}
+
+
+_SPEED: Final = _parameter(
+    "speed",
+    {"type": "number", "minimum": SLOWEST, "maximum": FASTEST, "default": 1},
+    "Wall time over the player's time.",
+    required=False,
+)
+_SIZE: Final = _parameter("size", {"type": "string", "pattern": "^[0-9]{1,4}x[0-9]{1,4}$"}, "As the playlist says.")
+_ZERO: Final = _parameter("zero", {"type": "string", "format": "date-time"}, "Where the player's time begins.")
+_STILL: Final = _operation(
+    {
+        "summary": "The newest still, redacted",
+        "description": "Small, one a key frame at most. `If-None-Match` with the last `ETag` answers 304 for the same.",
+        "responses": {
+            "200": {"description": "The still.", "content": {"image/webp": {}}},
+            "304": {"description": "Still the same."},
+        },
+    }
+)
+_PLAYLIST: Final = _operation(
+    {
+        "summary": "A playlist of what was recorded, redacted",
+        "description": "HLS (RFC 8216), at most four hours. `X-Media-Type` is for Media Source Extensions.",
+        "responses": {"200": {"description": "The playlist.", "content": {"application/vnd.apple.mpegurl": {}}}},
+    },
+    [*_WINDOW_PARAMETERS, _SPEED],
+)
+_STRETCH: Final = _operation(
+    {
+        "summary": "A segment of a playlist, redacted",
+        "description": "Its address is taken from the playlist.",
+        "responses": {"200": {"description": "`moof` and `mdat`.", "content": {"video/iso.segment": {}}}},
+    },
+    [*_WINDOW_PARAMETERS, _ZERO, _SPEED, _SIZE],
+)
+_INIT: Final = _operation(
+    {
+        "summary": "What a player needs before segments of a size",
+        "responses": {"200": {"description": "`ftyp` and `moov`.", "content": {"video/mp4": {}}}},
+    },
+    [_SIZE],
+)

@@ -6,12 +6,17 @@ import tempfile
 from pathlib import Path
 
 from civicam.catalogue.catalogue import Catalogue
+from civicam.core.citykey import CityKey
 from civicam.core.clock import SystemClock
 from civicam.core.errors import PlayerError
 from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
+from civicam.footage.keys import KeyRing
+from civicam.player.archive_reader import ArchiveReader
+from civicam.player.playback import Playback
 from civicam.player.stills import StillShelf
 from civicam.player.viewer import Viewer
+from civicam.redaction.redactor import Redactor
 from civicam.vision.health import HealthEvent
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser
@@ -24,6 +29,9 @@ class _Nothing:
 
     def watch(self, key: StreamKey) -> Viewer:
         raise PlayerError("there is nothing to be seen", where=str(key))
+
+    def begin(self, key: StreamKey, wall_ns: int) -> Redactor:
+        return Redactor()
 
     async def prepare(self, key: StreamKey) -> None:
         pass
@@ -39,9 +47,12 @@ def main() -> None:
         path = Path(folder, "catalogue.sqlite")
         Catalogue.open(path, create=True).close()
         directory = Directory(path, clock)
-        media = Media(directory, nothing, StillShelf(), nothing.prepare)
+        archive = ArchiveReader(path, {}, KeyRing(CityKey(bytes(32))))
+        media = Media(directory, nothing, StillShelf(), (archive, Playback(archive, nothing)), nothing.prepare)
         application = Application(Services("a city", Authoriser(clock), directory, media, nothing, clock))
         sys.stdout.write(json.dumps(application.description(), indent=1, sort_keys=True) + "\n")
+        media.close()
+        archive.close()
         directory.close()
 
 

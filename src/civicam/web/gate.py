@@ -65,7 +65,7 @@ def parse_window(start: str, end: str, most_s: float) -> Span:
     Raises:
         RequestError: they are no moments, the wrong way round, or too far apart.
     """
-    window = _moment_ns(start, "from"), _moment_ns(end, "to")
+    window = parse_moment(start, "from"), parse_moment(end, "to")
     length_ns = window[1] - window[0]
     if not 0 < length_ns <= most_s * _NS:
         raise RequestError(
@@ -75,7 +75,12 @@ def parse_window(start: str, end: str, most_s: float) -> Span:
     return window
 
 
-def _moment_ns(text: str, name: str) -> int:
+def parse_moment(text: str, name: str) -> int:
+    """The wall nanoseconds of a moment (RFC 3339) that the parameter `name` says.
+
+    Raises:
+        RequestError: it is none.
+    """
     advice = "write 2026-03-01T12:00:05Z"
     if len(text) > _MOMENT_BYTES:
         raise RequestError(f"'{name}' is no moment", fix=advice)

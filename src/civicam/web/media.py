@@ -1,15 +1,24 @@
 """What a decision gives: stills, live views, playback. Every way to pictures is here, and takes a `Decision`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol, TypeVar
 
 from civicam.core.errors import BusyError, NotAllowedError, NotFoundError, PlayerError
 from civicam.core.ids import CameraId, StreamKey
+from civicam.player import hls
+from civicam.player.archive_reader import ArchiveReader
+from civicam.player.playback import Playback, Request, initialisation, media_90k
 from civicam.player.stills import Still
 from civicam.player.viewer import Viewer
 from civicam.web.authorise import Decision, Purpose
 from civicam.web.conditions import Seen
 from civicam.web.directory import Directory
+
+_THREADS: Final = 2
+_MOST_WAITING: Final = 64
+_T = TypeVar("_T")
 
 
 class LiveViews(Protocol):
@@ -35,16 +44,30 @@ class Media:
         directory: which cameras there are.
         live: opens live views.
         stills: the newest still of each camera.
+        recorded: the archive, and what plays it.
         prepare: called before a live view of a stream is opened.
     """
 
     def __init__(
-        self, directory: Directory, live: LiveViews, stills: Stills, prepare: Callable[[StreamKey], Awaitable[None]]
+        self,
+        directory: Directory,
+        live: LiveViews,
+        stills: Stills,
+        recorded: tuple[ArchiveReader, Playback],
+        prepare: Callable[[StreamKey], Awaitable[None]],
     ) -> None:
         self._directory = directory
         self._live = live
         self._stills = stills
         self._prepare = prepare
+        self._archive, self._playback = recorded
+        # Of their own: who seeks through footage takes nothing from who looks live.
+        self._pool = ThreadPoolExecutor(_THREADS, "playback")
+        self._waiting = 0
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(cancel_futures=True)
 
     def seen(self, decision: Decision, camera: CameraId) -> Seen | None:
         """What the camera's newest picture is like, and not the picture; None while there is none.
@@ -70,6 +93,66 @@ class Media:
         if still is None:
             raise NotFoundError("there is no picture of this camera yet", fix="ask again in some seconds")
         return still
+
+    async def playlist(self, decision: Decision, speed: float) -> tuple[str, str]:
+        """A playlist of the stretch that was allowed (RFC 8216), and its codec's name (RFC 6381).
+
+        Raises:
+            NotAllowedError: the decision is for something else.
+            NotFoundError: the city never had such a camera, or nothing was recorded then.
+            BusyError: as much is being asked for as may wait.
+            CatalogueError: the catalogue cannot be read.
+            PlayerError: nothing is played at that speed.
+        """
+        _check(decision, Purpose.PLAYBACK)
+        key = await self._directory.played_stream(decision.camera)
+        segments = await self._in_thread(lambda: hls.slots(self._archive, key, decision.window, speed))
+        if all(one.is_gap for one in segments):
+            raise NotFoundError("nothing was recorded then", fix="see the camera's coverage")
+        codec = initialisation(segments[0].size).codec
+        return hls.playlist(segments, speed), codec
+
+    async def stretch(self, decision: Decision, zero_ns: int, speed: float, size: tuple[int, int]) -> bytes:
+        """The stretch that was allowed, redacted, as one media segment of a playlist.
+
+        Args:
+            decision: allows the stretch.
+            zero_ns: where the playlist's media time begins, in wall nanoseconds.
+            speed: wall time over media time.
+            size: width and height that the player was told.
+
+        Raises:
+            NotAllowedError: the decision is for something else.
+            NotFoundError: the city never had such a camera.
+            BusyError: as much is being made as may wait.
+            CatalogueError: the catalogue cannot be read.
+            PlayerError, EncodeError: it cannot be had.
+        """
+        _check(decision, Purpose.PLAYBACK)
+        key = await self._directory.played_stream(decision.camera)
+        asked = Request(key, decision.window, speed, size)
+        made = await self._in_thread(lambda: self._playback.stretch(asked))
+        return made.media_segment(media_90k(decision.window[0] - zero_ns, speed))
+
+    async def initialisation(self, decision: Decision, size: tuple[int, int]) -> bytes:
+        """What a player needs before stretches of `size`.
+
+        Raises:
+            NotAllowedError: the decision is for something else.
+            BusyError: as much is being made as may wait.
+            EncodeError: the size cannot be coded.
+        """
+        _check(decision, Purpose.PLAYBACK)
+        return (await self._in_thread(lambda: initialisation(size))).data
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        if self._waiting >= _MOST_WAITING:
+            raise BusyError("too much recorded is asked for at once", fix="ask again in some seconds")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
 
     async def live(self, decision: Decision) -> Viewer:
         """A live view of the camera; close it.

@@ -15,10 +15,16 @@ from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock
 from civicam.core.errors import CatalogueError, EncodeError
 from civicam.core.ids import CameraId
+from civicam.footage.keys import KeyRing
+from civicam.footage.volume import Volume
+from civicam.player.archive_reader import ArchiveReader
 from civicam.player.live import LiveHub, LiveParts
+from civicam.player.playback import Playback, StoredScenes
 from civicam.player.stills import StillMaker, StillShelf
 from civicam.recorder.feed_client import FeedClient
+from civicam.redaction.background import BackgroundModel
 from civicam.redaction.redacted import RedactedPicture
+from civicam.redaction.redactor import Redactor
 from civicam.redaction.settings import Cover, RedactionSettings
 from civicam.vision.decoder import Decoder
 from civicam.vision.model_store import ModelStore
@@ -26,7 +32,7 @@ from civicam.vision.watch import Watch, WatchParts
 from civicam.web.directory import Directory
 from civicam.web.media import Media
 from civicam.web.plan import WebPlan
-from civicam.web.scenes import Scenes, WatchedRedactor
+from civicam.web.scenes import Scenes
 
 _CAMERAS_EVERY_S: Final = 2.0
 
@@ -69,12 +75,16 @@ class Parts:
         self._shelf = StillShelf()
         self._feed = FeedClient(Path(plan.feed), clock=clock, rng=rng)
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "view")
-        self._store = ModelStore(Path(plan.scenes), load_city_key(Path(plan.city_key)))
+        city_key = load_city_key(Path(plan.city_key))
+        self._store = ModelStore(Path(plan.scenes), city_key)
         self.directory = Directory(Path(plan.catalogue), clock)
         self.watch = Watch(WatchParts(self._feed, self._redactor, self._store, self._put_still))
         self._scenes = Scenes(self.watch, lambda camera: settings_of(plan, camera), clock)
         self.hub = LiveHub(LiveParts(self._feed, Decoder, self._scenes.redactor, self._pool, clock))
-        self.media = Media(self.directory, self.hub, self._shelf, self._scenes.prepare)
+        volumes = {volume.name: Volume(volume.name, Path(volume.root), volume.reserve_bytes) for volume in plan.volumes}
+        self._archive = ArchiveReader(Path(plan.catalogue), volumes, KeyRing(city_key))
+        playback = Playback(self._archive, StoredScenes(self._store, lambda camera: settings_of(plan, camera)))
+        self.media = Media(self.directory, self.hub, self._shelf, (self._archive, playback), self._scenes.prepare)
 
     def alarms(self) -> list[str]:
         """What an engineer must look at now."""
@@ -92,6 +102,8 @@ class Parts:
         await self.hub.close()
         await self.watch.close()
         self._pool.shutdown()
+        self.media.close()
+        self._archive.close()
         self.directory.close()
 
     async def _keep_cameras(self) -> None:
@@ -107,8 +119,12 @@ class Parts:
                 self.watch.apply(streams)
             await self._clock.sleep(_CAMERAS_EVERY_S)
 
-    def _redactor(self, camera: CameraId, model: bytes | None) -> WatchedRedactor:
-        return WatchedRedactor(settings_of(self._plan, camera), model)
+    def _redactor(self, camera: CameraId, model: bytes | None) -> Redactor:
+        settings = settings_of(self._plan, camera)
+        redactor = Redactor(settings)
+        if model is not None:
+            redactor.adopt(BackgroundModel.from_bytes(model, settings))
+        return redactor
 
     def _put_still(self, camera: CameraId, redacted: RedactedPicture) -> None:
         """Called on the watch's threads; each has a maker of its own."""

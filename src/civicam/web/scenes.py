@@ -13,7 +13,6 @@ from civicam.redaction.picture import Picture
 from civicam.redaction.redacted import FullCover, RedactedPicture
 from civicam.redaction.redactor import Redactor
 from civicam.redaction.settings import RedactionSettings
-from civicam.redaction.snapshot import model_from_bytes, model_to_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -26,60 +25,6 @@ class LearnedModels(Protocol):
     async def model_of(self, camera: CameraId) -> bytes | None:
         """A copy of what is known of a camera's scene; None while it is cold."""
         ...
-
-
-class LearnedScene:
-    """What a redactor has learned, for the watch to keep; see `vision.watch.SceneModel`."""
-
-    def __init__(self, model: BackgroundModel) -> None:
-        self._model = model
-
-    def to_bytes(self) -> bytes:
-        """Itself, to be kept.
-
-        Raises:
-            RedactionError: nothing has been learned yet.
-        """
-        data = model_to_bytes(self._model)
-        if data is None:
-            raise RedactionError("a scene that is not known yet cannot be kept")
-        return data
-
-
-class WatchedRedactor:
-    """A redactor that keys keep warm; see `vision.watch.KeyRedactor`.
-
-    Args:
-        settings: the camera's.
-        model: what was known of its scene, if anything.
-
-    Raises:
-        RedactionError: that cannot be used.
-    """
-
-    def __init__(self, settings: RedactionSettings, model: bytes | None) -> None:
-        self._redactor = Redactor(settings)
-        if model is not None:
-            self._redactor.adopt(model_from_bytes(model, settings))
-
-    @property
-    def model(self) -> LearnedScene | None:
-        """What it learned of the pictures' size, None before the first one."""
-        model = self._redactor.model
-        return LearnedScene(model) if model else None
-
-    @property
-    def is_warm(self) -> bool:
-        """It knows the scene."""
-        return self._redactor.is_warm
-
-    def learn(self, picture: Picture) -> None:
-        """Sees a picture that is not shown."""
-        self._redactor.learn(picture)
-
-    def redact(self, picture: Picture) -> RedactedPicture:
-        """Sees a picture, and gives it as it may be shown. Never raises."""
-        return self._redactor.redact(picture)
 
 
 class LiveRedactor:
@@ -117,7 +62,7 @@ class LiveRedactor:
         if offered is None or self._redactor.is_warm:
             return
         try:
-            self._redactor.adopt(model_from_bytes(offered, self._redactor.settings))
+            self._redactor.adopt(BackgroundModel.from_bytes(offered, self._redactor.settings))
         except RedactionError as error:
             _log.warning("a model that was learned cannot be used: %s", error)
 

@@ -103,24 +103,25 @@ function openView(camera) {
   if (find("story").open) tellStory();
 }
 
-function play(kind) {
+function play(kind, from = new Date(find("moment").value)) {
   player?.close();
   video.controls = kind !== "live";
+  video.playbackRate = 1;
   find("clock").textContent = "";
   if (kind === "live") {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     player = new Live(video, `${scheme}://${location.host}${shown.live}`, sayView);
     return;
   }
-  const from = new Date(find("moment").value);
+  const speed = Number(find("speed").value);
   const until = new Date(Math.min(from.getTime() + PLAYBACK_MS, Date.now()));
-  const asked = new URLSearchParams({ from: from.toISOString(), to: until.toISOString() });
-  player = new Playback(video, `${shown.playback}?${asked}`, sayView);
-  changeSpeed();
+  const asked = new URLSearchParams({ from: from.toISOString(), to: until.toISOString(), speed });
+  player = new Playback(video, `${shown.playback}?${asked}`, speed, sayView);
 }
 
 function changeSpeed() {
-  video.defaultPlaybackRate = video.playbackRate = player instanceof Playback ? Number(find("speed").value) : 1;
+  const wall = player instanceof Playback ? player.wall : null;
+  if (wall !== null) play("recorded", new Date(wall));
 }
 
 function closeView() {

@@ -1,6 +1,7 @@
 // Recorded pictures: the segments of an HLS playlist (RFC 8216) into Media Source Extensions; seeks to any of them.
+// Segments of a gap are asked for too: their pictures are covered, and say that there is none.
 
-const AHEAD_S = 12; // seconds that are loaded before they are shown, at 1x
+const AHEAD_S = 12; // seconds that are loaded before they are shown
 const KEEP_S = 30;
 
 /** What a playlist lists: for each segment its address, start and duration in seconds, wall time and initialisation. */
@@ -17,7 +18,6 @@ export function parsePlaylist(text, base) {
     else if (line && !line.startsWith("#")) {
       segments.push({ url: new URL(line, base).href, start, duration, wall, init });
       start += duration;
-      if (wall !== null) wall += duration * 1000;
     }
   }
   return segments;
@@ -27,10 +27,12 @@ export class Playback {
   /**
    * @param {HTMLVideoElement} video where to show it
    * @param {string} url of the playlist
+   * @param {number} speed of the playlist: wall time over the player's
    * @param {(words: string, isBad: boolean) => void} say what is going on
    */
-  constructor(video, url, say) {
+  constructor(video, url, speed, say) {
     this.video = video;
+    this.speed = speed;
     this.say = say;
     this.gone = new AbortController();
     this.next = 0;
@@ -50,7 +52,7 @@ export class Playback {
   get wall() {
     const at = this.video.currentTime;
     const one = this.segments?.findLast((segment) => segment.start <= at + 0.001);
-    return one && one.wall !== null ? one.wall + (at - one.start) * 1000 : null;
+    return one && one.wall !== null ? one.wall + (at - one.start) * 1000 * this.speed : null;
   }
 
   async open(url) {
@@ -105,8 +107,7 @@ export class Playback {
 
   wants() {
     const segment = this.segments[this.next];
-    const ahead = AHEAD_S * Math.max(1, this.video.playbackRate);
-    return segment && !this.gone.signal.aborted && segment.start < this.video.currentTime + ahead;
+    return segment && !this.gone.signal.aborted && segment.start < this.video.currentTime + AHEAD_S;
   }
 
   async append(number) {
