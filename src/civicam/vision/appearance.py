@@ -104,9 +104,10 @@ class Comparison:
         softened: the share of the scene's edges that lost their sharpness.
         sharpness: of all fine detail, over the scene's; 1 is as ever, more is sharper.
         coarse: how much the large shapes of the whole picture correlate with the scene's, -1 to 1.
+        outlines: the same of the edges of the large shapes, which light changes less.
         busy: edges in the picture over the scene's, of any kind; above 1 there are more.
         shift: how far the scene lies off its place, (down, across), in shares of the picture's width.
-        shifted_match: as `match`, were the picture shifted back.
+        shifted_match: as `match`, were the picture shifted back; of what is still in view.
         whiter: how much more of the picture is white than of the scene.
     """
 
@@ -116,6 +117,7 @@ class Comparison:
     softened: float
     sharpness: float
     coarse: float
+    outlines: float
     busy: float
     shift: tuple[float, float]
     shifted_match: float
@@ -162,32 +164,31 @@ class SceneReference:
         left = look.energy / (own + _EPSILON)
         gone = (match < 0.3) & (left < 0.3)
         sharpness = look.fine / (fine + _EPSILON)
-        shift, shifted = self._shift(look)
-        shifted_match = float((np.maximum(shifted, 0) * weight).sum() / total)
+        shift, shifted_match = self._shift(look, weight)
+        shapes, scene_shapes = _coarse(look.small), _coarse(small)
         return Comparison(
             texture=float(has_edges.mean()),
             match=float((np.maximum(match, 0) * weight).sum() / total),
             gone=float((gone * weight).sum() / total),
             softened=float(((sharpness < 0.7) * weight).sum() / total),
             sharpness=float((look.fine * weight).sum() / ((fine * weight).sum() + _EPSILON)),
-            coarse=_correlation(_coarse(look.small), _coarse(small)),
+            coarse=_correlation(shapes, scene_shapes),
+            outlines=_correlation(_outlines(shapes), _outlines(scene_shapes)),
             busy=float(look.energy.sum() / (energy.sum() + _EPSILON)),
             shift=shift,
             shifted_match=shifted_match,
             whiter=look.white - self._white,
         )
 
-    def _shift(self, look: Look) -> tuple[tuple[float, float], Map]:
+    def _shift(self, look: Look, weight: Map) -> tuple[tuple[float, float], float]:
         """How far the scene lies off, by phase correlation of edges, and how its edges match once shifted back.
 
         Kuglin and Hines, "The phase correlation image alignment method", 1975.
         """
         _, across, down, _, _ = self._maps
         window = _window(self.shape)
-        scene, now = (
-            across + np.complex64(1j) * down,
-            look.across + np.complex64(1j) * look.down,
-        )  # both directions in one transform
+        # Both directions in one transform.
+        scene, now = across + np.complex64(1j) * down, look.across + np.complex64(1j) * look.down
         # In single precision (numpy 2 keeps it), which is enough for a place among 16,000.
         product = np.fft.fft2(now * window) * np.conj(np.fft.fft2(scene * window))
         product /= np.abs(product) + np.float32(_EPSILON)
@@ -196,8 +197,12 @@ class SceneReference:
         rows -= self.shape[0] * (rows > self.shape[0] // 2)
         columns -= self.shape[1] * (columns > self.shape[1] // 2)
         back = [np.roll(one, (-rows, -columns), (0, 1)) for one in (look.across, look.down)]
+        in_view = weight * _in_view(weight.shape, rows, columns)
+        if in_view.sum() < 0.3 * weight.sum():
+            return (0.0, 0.0), 0.0
+        match = np.maximum(_match(back[0], back[1], across, down), 0)
         width = self.shape[1]
-        return (rows / width, columns / width), _match(back[0], back[1], across, down)
+        return (rows / width, columns / width), float((match * in_view).sum() / (in_view.sum() + _EPSILON))
 
 
 def change_between(before: Look, look: Look) -> float:
@@ -229,6 +234,22 @@ def _coarse(small: Map) -> Map:
     sums = small.reshape(rows, _COARSE_PX, -1).sum(1).reshape(rows, columns, _COARSE_PX).sum(2)
     mean: Map = sums / np.float32(_COARSE_PX**2)
     return mean
+
+
+def _in_view(blocks: tuple[int, ...], rows: int, columns: int) -> NDArray[np.bool_]:
+    """The blocks of the scene that are still in a picture in which it lies so many pixels lower and further right."""
+    inside = np.ones(blocks, np.bool_)
+    for axis, pixels in enumerate((rows, columns)):
+        lost = -(-abs(pixels) // _BLOCK_PX)
+        if lost:
+            ends = slice(-lost, None) if pixels > 0 else slice(0, lost)
+            inside[(slice(None), ends) if axis else (ends, slice(None))] = False
+    return inside
+
+
+def _outlines(shapes: Map) -> Map:
+    outlines: Map = np.concatenate([np.diff(shapes, axis=0).ravel(), np.diff(shapes, axis=1).ravel()])
+    return outlines
 
 
 def _correlation(one: Map, other: Map) -> float:

@@ -25,7 +25,7 @@ _FORGET_NS = 7200 * _SECOND_NS
 """After so long without usable pictures the light is another: the scene is learned anew."""
 _NEW_PLACE_NS = 900 * _SECOND_NS
 """A camera that shows another scene for so long was meant to: that is the scene then."""
-_TAU_S = 600.0
+_TAU_S = 300.0
 _WARM_LOOKS = 10
 _MOST_CHANGES = 120
 _LEAST_CHANGES = 10
@@ -77,6 +77,7 @@ class HealthWatch:
         self._shifts: deque[tuple[float, float]] = deque(maxlen=_SHIFTS)
         self._last_ns: int | None = None
         self._usable_ns: int | None = None
+        self._match = self._usual_match = 1.0
 
     @property
     def lasting(self) -> list[HealthEvent]:
@@ -125,6 +126,7 @@ class HealthWatch:
             return _only({HealthKind.TOO_DARK: dark})
         compared = scene.compare(look)
         self._shifts.append(compared.shift)
+        self._match = compared.match
         change = self._change(look, compared)
         if dark >= 0.5 and not self._is_shut(compared, scene):
             return _only({HealthKind.TOO_DARK: dark})
@@ -132,7 +134,9 @@ class HealthWatch:
         if blinded >= 0.5:
             return _only({HealthKind.BLINDED: blinded})
         moved = max(self._shifted(compared), _another_scene(compared))
-        covered = min(_ramp(compared.gone, 0.25, 0.45), _ramp(-compared.coarse, -0.8, -0.6), 1 - moved)
+        covered = min(
+            _ramp(compared.gone, 0.25, 0.45), _ramp(-compared.coarse, -0.8, -0.6), 1 - moved, 1 - _all_soft(compared)
+        )
         softened = min(_softened(compared), 1 - moved)
         return _only(
             {
@@ -156,7 +160,7 @@ class HealthWatch:
         return min(
             _ramp(float(np.hypot(*middle)), 0.010, 0.018),
             _ramp(back - compared.match, 0.05, 0.2),
-            _ramp(back, 0.2, 0.35),
+            _ramp(back / self._usual_match, 0.45, 0.65),
         )
 
     def _change(self, look: Look, compared: Comparison) -> float:
@@ -180,6 +184,8 @@ class HealthWatch:
         if self._scene is None:
             self._scene = SceneReference(look, _TAU_S)
         else:
+            if self.is_warm:
+                self._usual_match += 0.05 * (max(self._match, 0.2) - self._usual_match)
             self._scene.learn(look, since_s)
 
     def _settle(self, look: Look, now_ns: int) -> list[HealthEvent]:
@@ -253,19 +259,24 @@ def _another_scene(compared: Comparison) -> float:
     return min(
         _ramp(-compared.match, -0.35, -0.2),
         _ramp(compared.busy, 0.3, 0.5),
-        _ramp(-compared.gone, -0.8, -0.6),
+        _ramp(-compared.gone, -0.55, -0.4),
         _ramp(-compared.coarse, -0.8, -0.6),
     )
 
 
 def _softened(compared: Comparison) -> float:
     """Fine detail is gone nearly everywhere, and the large shapes are as ever."""
+    shapes = min(_ramp(compared.coarse, 0.5, 0.7), _ramp(-compared.gone, -0.45, -0.35))
     return min(
         _ramp(-compared.sharpness, -0.8, -0.55),
         _ramp(compared.softened, 0.45, 0.65),
-        _ramp(compared.coarse, 0.5, 0.7),
-        _ramp(-compared.gone, -0.45, -0.35),
+        max(shapes, _all_soft(compared)),
     )
+
+
+def _all_soft(compared: Comparison) -> float:
+    """No place is sharp any more, and the outlines of the large shapes are still there: paint leaves no outlines."""
+    return min(_ramp(compared.softened, 0.75, 0.9), _ramp(compared.outlines, 0.25, 0.45))
 
 
 def _ramp(value: float, none: float, full: float) -> float:
