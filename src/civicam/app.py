@@ -30,6 +30,7 @@ from civicam.web.keeper import WebKeeper
 from civicam.web.plan import MaskPlan, WebPlan
 
 _STATUS_EVERY_S = 1.0
+_FOR_EVER_S = 100 * 365 * 86_400
 _CAMERAS_EVERY_S = 3.0
 _RETENTION_EVERY_S = 30.0
 _RETENTION_BEHIND_S = 1.0
@@ -165,6 +166,8 @@ class City:
             allow=web.allow,
             cover=self.settings.redaction.cover,
             bootstrap_s=self.settings.redaction.bootstrap_s,
+            save_every_s=self.settings.redaction.save_every_s,
+            keep_s=int(self.settings.retention.days * 86_400 or _FOR_EVER_S) + 86_400,
             masks=tuple(MaskPlan(mask.camera, mask.polygon, mask.kind) for mask in self.settings.mask),
         )
 

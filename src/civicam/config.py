@@ -141,10 +141,12 @@ class RedactionSettings:
     Attributes:
         cover: one of `COVERS`.
         bootstrap_s: how long a camera's scene must have been seen before any of its picture is shown.
+        save_every_s: how often what is known of a scene is kept, for playback and for a restart.
     """
 
     cover: Annotated[str, Len(1)] = COVERS[0]
     bootstrap_s: Annotated[float, Interval(ge=10, le=86400)] = 600.0
+    save_every_s: Annotated[int, Interval(ge=10, le=3600)] = 600
 
 
 MASK_KINDS = ("mask", "always")
@@ -538,6 +540,7 @@ allow = "nobody"       # who may look: "nobody", or "local" for whoever sits at 
 [redaction]
 cover = "flat"         # what moves or newly appeared gets one colour; "pixelate" keeps the rough colour of clothing
 bootstrap_s = 600      # seconds a scene must be seen before any of it is shown; who stands still through them is scene
+save_every_s = 600     # how often what is known of a scene is kept, for playback and for a restart
 
 # What is never shown of a camera's picture, such as a window: one [[mask]] for each part.
 # [[mask]]

@@ -83,6 +83,7 @@ def _open(data: DataFolder) -> "City":
         "CIVICAM_WEB__PORT": str(_free_port(_WEB_PORT)),
         "CIVICAM_WEB__ALLOW": "local",
         "CIVICAM_REDACTION__BOOTSTRAP_S": "60",
+        "CIVICAM_REDACTION__SAVE_EVERY_S": "30",
     }
     if data.settings.exists():
         return City.open(data, environment)

@@ -28,7 +28,7 @@ from civicam.redaction.redactor import Redactor
 from civicam.redaction.settings import Cover, RedactionSettings
 from civicam.vision.decoder import Decoder
 from civicam.vision.model_store import ModelStore
-from civicam.vision.watch import Watch, WatchParts
+from civicam.vision.watch import Watch, WatchParts, WatchSettings
 from civicam.web.directory import Directory
 from civicam.web.media import Media
 from civicam.web.plan import WebPlan
@@ -78,7 +78,10 @@ class Parts:
         city_key = load_city_key(Path(plan.city_key))
         self._store = ModelStore(Path(plan.scenes), city_key)
         self.directory = Directory(Path(plan.catalogue), clock)
-        self.watch = Watch(WatchParts(self._feed, self._redactor, self._store, self._put_still))
+        self.watch = Watch(
+            WatchParts(self._feed, self._redactor, self._store, self._put_still),
+            WatchSettings(save_every_s=plan.save_every_s, keep_s=plan.keep_s),
+        )
         self._scenes = Scenes(self.watch, lambda camera: settings_of(plan, camera), clock)
         self.hub = LiveHub(LiveParts(self._feed, Decoder, self._scenes.redactor, self._pool, clock))
         volumes = {volume.name: Volume(volume.name, Path(volume.root), volume.reserve_bytes) for volume in plan.volumes}

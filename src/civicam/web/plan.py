@@ -39,6 +39,8 @@ class WebPlan:
         allow: the policy: who may look.
         cover: what covered parts are filled with: `flat` or `pixelate`.
         bootstrap_s: how long a scene must have been seen before any of it is shown.
+        save_every_s: how often what is known of a scene is kept.
+        keep_s: for how long: as long as footage.
         masks: what is never shown.
     """
 
@@ -53,6 +55,8 @@ class WebPlan:
     allow: str = "nobody"
     cover: str = "flat"
     bootstrap_s: float = 600.0
+    save_every_s: int = 600
+    keep_s: int = 31 * 86_400
     masks: tuple[MaskPlan, ...] = ()
 
     def to_json(self) -> str:
