@@ -2,7 +2,8 @@
 
 `python -m bench.redaction --json results.json`. The scenes are drawn, coded as H.264 at 0.5 Mbit/s and decoded again.
 MOG2 and KNN run in a process and an environment of their own (`uv run --no-project`), since their library is not, and
-must not become, one of civicam's. On real clips there is no ground truth; there what each pixel is most often stands in for it.
+must not become, one of civicam's. On real clips there is no ground truth; there what each pixel is most often stands in
+for it.
 """
 
 import argparse
@@ -149,10 +150,9 @@ def as_pixels(cells: Pixels, size: tuple[int, int]) -> Pixels:
     return np.repeat(np.repeat(cells, CELL_PX, 0)[:height], CELL_PX, 1)[:, :width]
 
 
-def all_scores(cases: Iterable[Case], seeds: Iterable[int], *, rivals: bool) -> Iterator[dict[str, object]]:
+def all_scores(cases: Iterable[Case], seeds: list[int], ways: list[str]) -> Iterator[dict[str, object]]:
     """Yields a row for each case and way of covering, all seeds together."""
     settings = RedactionSettings()
-    ways = ["civicam", *(["MOG2", "KNN"] if rivals else [])]
     for case in cases:
         for way in ways:
             tallies = []
@@ -175,8 +175,11 @@ def merged(tallies: list[Tally]) -> Tally:
 
 
 def clip_score(path: Path) -> dict[str, object]:
-    """A clip's figures. In place of truth: pixels that differ by over 30 steps of luma from the clip's usual,
-    once the picture is as bright as that."""
+    """A clip's figures.
+
+    In place of truth: pixels that differ by over 30 steps of luma from what they are most often, the light of the whole
+    picture apart.
+    """
     redactor = Redactor(RedactionSettings())
     learned, viewed = clip(path, lead_s=redactor.settings.bootstrap_s + 60)
     usual = most_frequent(np.stack([one.y for one in viewed[:: max(1, len(viewed) // 100)]]))
@@ -231,17 +234,19 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--json", type=Path, help="where the results go, with the machine they were read on")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     parser.add_argument("--cases", default="", help="only those whose names contain this")
-    parser.add_argument("--no-rivals", action="store_true", help="without MOG2 and KNN")
+    parser.add_argument("--by", default="civicam,MOG2,KNN", help="which of these cover")
     chosen = parser.parse_args(arguments)
     seeds = [int(seed) for seed in chosen.seeds.split(",")]
     cases = [case for case in CASES if chosen.cases in case.name]
-    rivals = not chosen.no_rivals and is_available()
+    ways = [way for way in chosen.by.split(",") if way == "civicam" or is_available()]
     rows, console = [], Console(width=150)
-    for row in all_scores(cases, seeds, rivals=rivals):
+    for row in all_scores(cases, seeds, ways):
         rows.append(row)
         console.print({key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()})
     console.print(table(rows))
-    clips = [clip_score(path) for path in sorted(_CLIPS.glob("*.mp4"))] if not chosen.cases else []
+    clips = (
+        [clip_score(path) for path in sorted(_CLIPS.glob("*.mp4"))] if not chosen.cases and "civicam" in ways else []
+    )
     for one in clips:
         console.print(one)
     if chosen.json:

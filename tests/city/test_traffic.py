@@ -5,7 +5,7 @@ import random
 import pytest
 
 from civicam.city.scene_kinds import KINDS, make_scene
-from civicam.city.traffic import Kind, Lane, Signals, State, Stop, simulate
+from civicam.city.traffic import Kind, Lane, Signals, Standing, State, Stop, simulate
 
 CARS = {Kind.CAR: 1.0}
 
@@ -76,3 +76,14 @@ def test_a_scene_has_moving_and_standing_objects_of_all_its_kinds(kind: str) -> 
     kinds = {state.kind for states in frames for state in states}
     assert kinds == set(Kind)
     assert all(len({state.id for state in states}) == len(states) for states in frames)
+
+
+def test_what_is_parked_drives_off_when_it_should_and_is_back_when_the_loop_begins_anew() -> None:
+    parked = Standing(Kind.CAR, 3.0, 20.0, 90.0, 7, leaves_s=2.0)
+    frames = simulate([], Signals(), [parked], fps=10, frames=60, rng=random.Random(1))
+    states = [states[0] for states in frames]
+    assert {(one.x_m, one.y_m, one.speed_m_s, one.standing_since_s) for one in states[:21]} == {(3.0, 20.0, 0.0, -6.0)}
+    ways = [one.x_m for one in states[20:]]
+    assert all(after > before for before, after in itertools.pairwise(ways))
+    assert all(one.standing_since_s is None and one.speed_m_s <= 8.0 for one in states[21:])
+    assert abs(ways[-1] - 3.0 - 0.9 * 3.9**2) < 0.1

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from civicam.redaction.picture import Picture
 
 Box = tuple[int, int, int, int]
+Luma = NDArray[np.floating]
 
 
 @dataclass
@@ -27,12 +28,12 @@ class Place:
     seed: int = 1
     start_s: float = 1_700_000_000.0
     _rng: np.random.Generator = field(init=False)
-    _wall: NDArray[np.float64] = field(init=False)
+    _wall: Luma = field(init=False)
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
-        tiles = self._rng.integers(60, 190, (self.height // 12 + 4, self.width // 12 + 4))
-        self._wall = np.kron(tiles, np.ones((12, 12)))
+        tiles = self._rng.integers(60, 190, (self.height // 24 + 4, self.width // 24 + 4))
+        self._wall = soft(np.kron(tiles, np.ones((24, 24))))
 
     def picture(
         self,
@@ -52,3 +53,10 @@ class Place:
         y = np.clip(np.rint(seen), 16, 235).astype(np.uint8)
         u, v = (np.full((self.height // 2, self.width // 2), value, np.uint8) for value in (118, 134))
         return Picture(y, u, v, round(at_s * 90_000), round((self.start_s + at_s) * 1e9), True)
+
+
+def soft(wall: Luma) -> Luma:
+    """As a lens and a sensor's filter give it."""
+    for axis in (0, 1):
+        wall = np.mean([np.roll(wall, by, axis) for by in (-2, -1, 0, 1, 2)], axis=0)
+    return wall

@@ -12,6 +12,7 @@ from civicam.redaction.settings import Cover, RedactionSettings
 from civicam.redaction.small import Grid
 
 SIZES = [(320, 180), (642, 362), (64, 48), (1920, 1080)]
+SIDES = (CELL_PX, CELL_PX // 2, CELL_PX // 2)
 FLAT = RedactionSettings()
 COARSE = RedactionSettings(cover=Cover.PIXELATE)
 
@@ -39,19 +40,14 @@ def outside(plane: np.ndarray, cells: CellMask, side: int) -> np.ndarray:
 def test_nothing_of_what_is_covered_flat_is_left_and_all_else_is(size: tuple[int, int]) -> None:
     cells, none = some_cells(size), np.zeros(Grid(*size).cells, np.bool_)
     one, other = noise(size, 1), noise(size, 2)
-    mixed = Picture(
-        *(
-            np.where(outside(np.ones_like(a), cells, side) == 1, a, b)
-            for a, b, side in ((one.y, other.y, CELL_PX), (one.u, other.u, CELL_PX // 2), (one.v, other.v, CELL_PX // 2))
-        ),
-        5, 6, False,
-    )  # fmt: skip
+    y, u, v = (
+        np.where(outside(np.ones_like(a), cells, side) == 1, a, b)
+        for a, b, side in zip((one.y, one.u, one.v), (other.y, other.u, other.v), SIDES, strict=True)
+    )
+    mixed = Picture(y, u, v, 5, 6, False)
     first, second = covered_picture(one, cells, none, FLAT), covered_picture(mixed, cells, none, FLAT)
-    for a, b, source, side in (
-        (first.y, second.y, one.y, CELL_PX),
-        (first.u, second.u, one.u, CELL_PX // 2),
-        (first.v, second.v, one.v, CELL_PX // 2),
-    ):
+    planes = (first.y, first.u, first.v), (second.y, second.u, second.v), (one.y, one.u, one.v), SIDES
+    for a, b, source, side in zip(*planes, strict=True):
         assert np.array_equal(a, b)
         assert np.array_equal(outside(a, cells, side), outside(source, cells, side))
         assert not np.shares_memory(a, source)

@@ -183,10 +183,10 @@ def test_people_and_vehicles_of_a_drawn_square_are_covered() -> None:
         redacted = redactor.redact(picture(busy, 100 + number, 101 + number / 10))
         covered = np.repeat(np.repeat(redacted.covered, CELL_PX, 0), CELL_PX, 1)[:180, :320]
         is_object = busy.frame(100 + number).ids > 0
-        clear += np.count_nonzero(is_object & ~covered)
-        seen += np.count_nonzero(is_object)
-        background += np.count_nonzero(~is_object)
-        covered_background += np.count_nonzero(covered & ~is_object)
+        clear += int(np.count_nonzero(is_object & ~covered))
+        seen += int(np.count_nonzero(is_object))
+        background += int(np.count_nonzero(~is_object))
+        covered_background += int(np.count_nonzero(covered & ~is_object))
     assert seen > 10_000
     assert clear / seen < 0.005
     assert covered_background / background < 0.5

@@ -16,6 +16,8 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 _ROUNDS = 3
 _LEAST_FITTING = 0.2
+_POOL = 4
+_MOST_LIGHT_SPREAD = 40.0
 _CLEAR_PEAK = 0.08
 
 
@@ -46,7 +48,10 @@ class Alignment:
 
 
 def align(luma: Float, scene: Float, usable: Bools) -> Alignment:
-    """Fits a picture's luma to the scene's, both by units; only `usable` units count."""
+    """Finds the shift by which a picture's luma lies over the scene's, both by units; only `usable` units count.
+
+    Gain and offset are fitted with it, so that they do not disturb it, and given up: `light` finds them better.
+    """
     y, m = luma[1:-1:2, 1:-1:2], scene[1:-1:2, 1:-1:2]
     down = (scene[2::2, 1:-1:2] - scene[:-2:2, 1:-1:2])[: y.shape[0], : y.shape[1]] * 0.5
     right = (scene[1:-1:2, 2::2] - scene[1:-1:2, :-2:2])[: y.shape[0], : y.shape[1]] * 0.5
@@ -63,7 +68,36 @@ def align(luma: Float, scene: Float, usable: Bools) -> Alignment:
         left = np.abs(missing - solution.astype(np.float32) @ factors)
         limit = max(3.0, 2.5 * float(np.median(left[weight])))
         weight = usable[1:-1:2, 1:-1:2].ravel() & (left < limit)
-    return Alignment(float(solution[0]), float(solution[1]), 1 + float(solution[2]), float(solution[3]))
+    return Alignment(float(solution[0]), float(solution[1]))
+
+
+def light(luma: Float, scene: Float, usable: Bools) -> tuple[float, float]:
+    """Gain and offset from the scene's luma to the picture's.
+
+    Over squares of 4 by 4 units, since finer detail that is not quite in place looks like less contrast.
+    """
+    weight = _squares(usable.astype(np.float32))
+    known = weight >= _POOL * _POOL / 2
+    if np.count_nonzero(known) < _LEAST_FITTING * known.size:
+        return 1.0, 0.0
+    m, away = (_squares(plane * usable)[known] / weight[known] for plane in (scene, luma - scene))
+    fits = np.abs(away - np.median(away)) < _MOST_LIGHT_SPREAD
+    gain = offset = 0.0
+    for _ in range(_ROUNDS):
+        middle, middle_away = float(m[fits].mean()), float(away[fits].mean())
+        spread = m[fits] - middle
+        gain = float(spread @ (away[fits] - middle_away)) / (float(spread @ spread) + 100.0)
+        offset = middle_away - gain * middle
+        left = np.abs(away - gain * m - offset)
+        fits = left <= max(1.0, 2.5 * float(np.median(left)))
+    return 1 + gain, offset
+
+
+def _squares(plane: Float) -> Float:
+    rows, columns = (length // _POOL for length in plane.shape)
+    whole = plane[: rows * _POOL, : columns * _POOL].reshape(rows, _POOL, columns, _POOL)
+    sums: Float = np.add.reduce(np.add.reduce(whole, axis=3), axis=1)
+    return sums
 
 
 def correlate(luma: Float, scene: Float) -> tuple[int, int] | None:

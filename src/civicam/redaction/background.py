@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from civicam.redaction.align import Alignment, align, correlate, shifted
+from civicam.redaction.align import Alignment, align, correlate, light, shifted
 from civicam.redaction.bootstrap import Bootstrap
 from civicam.redaction.morphology import Mask, at_least, closed, dilated, pooled, sum_of_nine
 from civicam.redaction.picture import Picture
@@ -35,6 +35,8 @@ _SURE_FINE, _SURE_COARSE = 4, 3
 _WEAK_FINE, _WEAK_COARSE = 2, 1
 """Of a place and its eight neighbours: what is enough, and what is if it was so in the picture before too."""
 _LEAST_LIGHT_CHANGE = 0.02
+_LEAST_GAIN = 0.6
+_MORE_ROUNDS = 3
 _MARGIN_UNITS = 1
 _MOST_SHIFT_UNITS = 4
 _ALIKE = 8.0
@@ -202,11 +204,24 @@ class BackgroundModel:
         usable = np.repeat(np.repeat(self._covered, self.grid.units_a_cell, 0), self.grid.units_a_cell, 1) == 0
         if np.count_nonzero(usable) < usable.size // 2:
             usable[:] = True
-        found = align(small.coarse[0], scene.coarse[0], usable)
-        if max(abs(found.down), abs(found.right)) > _MOST_SHIFT_UNITS or not 0.5 <= found.gain <= 2:
-            return small, Alignment()
-        if found.is_shifted:
-            small = shifted(small, found.down, found.right)
+        found, laid = align(small.coarse[0], scene.coarse[0], usable), small
+        for _ in range(_MORE_ROUNDS):
+            if max(abs(found.down), abs(found.right)) > _MOST_SHIFT_UNITS:
+                return small, Alignment()
+            if not found.is_shifted:
+                break
+            # Always from the picture itself: what is moved twice is blurred twice.
+            laid = shifted(small, found.down, found.right)
+            rest = align(laid.coarse[0], scene.coarse[0], usable)
+            down, right = found.down + rest.down, found.right + rest.right
+            is_enough = not rest.is_shifted
+            found = Alignment(down, right)
+            if is_enough:
+                break
+        small = laid
+        found = Alignment(found.down, found.right, *light(small.coarse[0], scene.coarse[0], usable))
+        if not _LEAST_GAIN <= found.gain <= 1 / _LEAST_GAIN:
+            return small, found
         if max(abs(found.light_change(32)), abs(found.light_change(128))) > _LEAST_LIGHT_CHANGE:
             for plane in (scene.fine, scene.coarse[0]):
                 np.multiply(plane, np.float32(found.gain), out=plane)
