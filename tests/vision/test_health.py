@@ -26,24 +26,27 @@ from tests.fakes.altered import (
     simulated,
 )
 
+SMALL = 320, 180
 WARM = 30
 WITHIN = 15
 """Keys, one every 4 s: a minute."""
 FAULT_NS = START_NS + WARM * 4 * SECOND_NS
 MENDED_NS = FAULT_NS + WITHIN * 4 * SECOND_NS
-FAULTS: dict[str, tuple[HealthKind, Callable[[], Alter]]] = {
-    "painted over": (HealthKind.COVERED, lambda: painted(1.0)),
-    "painted black": (HealthKind.COVERED, lambda: painted(1.0, 16)),
-    "two thirds painted over": (HealthKind.COVERED, lambda: painted(0.66)),
-    "blurred": (HealthKind.DEFOCUSED, lambda: blurred(4)),
-    "blurred a lot": (HealthKind.DEFOCUSED, lambda: blurred(8)),
-    "pushed a little": (HealthKind.MOVED, lambda: moved(16, 4)),
-    "pushed": (HealthKind.MOVED, lambda: moved(60, -20)),
-    "turned": (HealthKind.MOVED, lambda: moved(-150)),
-    "frozen": (HealthKind.FROZEN, frozen),
-    "dark": (HealthKind.TOO_DARK, lambda: darkened(0.08)),
-    "overexposed": (HealthKind.BLINDED, lambda: overexposed(4)),
+FAULTS: dict[str, tuple[HealthKind, Callable[[float], Alter]]] = {
+    "painted over": (HealthKind.COVERED, lambda _: painted(1.0)),
+    "painted black": (HealthKind.COVERED, lambda _: painted(1.0, 16)),
+    "two thirds painted over": (HealthKind.COVERED, lambda _: painted(0.66)),
+    "blurred": (HealthKind.DEFOCUSED, lambda scale: blurred(4 * scale)),
+    "blurred a lot": (HealthKind.DEFOCUSED, lambda scale: blurred(8 * scale)),
+    "pushed a little": (HealthKind.MOVED, lambda scale: moved(round(16 * scale), round(4 * scale))),
+    "pushed": (HealthKind.MOVED, lambda scale: moved(round(60 * scale), round(-20 * scale))),
+    "turned": (HealthKind.MOVED, lambda scale: moved(round(-150 * scale))),
+    "frozen": (HealthKind.FROZEN, lambda _: frozen()),
+    "dark": (HealthKind.TOO_DARK, lambda _: darkened(0.08)),
+    "overexposed": (HealthKind.BLINDED, lambda _: overexposed(4)),
 }
+"""What is done to a camera, by the width of its pictures over 640."""
+
 SCENES = {
     "crossroads by day": ("crossroads", DAY),
     "street at night": ("street", NIGHT),
@@ -57,7 +60,7 @@ def seen(watch: HealthWatch, pictures: Iterable[Picture]) -> list[HealthEvent]:
 
 def lumas_of(source: str) -> tuple[Plane, ...]:
     if source in SCENES:
-        return simulated(*SCENES[source], 20)
+        return simulated(*SCENES[source], 20, size=SMALL)
     if not has_clip(source):
         pytest.skip(f"{source} is not on this machine")
     return clip(source, 1.0)
@@ -81,7 +84,7 @@ def warm(source: str) -> HealthWatch:
 def test_a_fault_is_found_and_ends(source: str, name: str) -> None:
     kind, make = FAULTS[name]
     lumas, watch = lumas_of(source), warm(source)
-    during = seen(watch, keys(lumas, WITHIN, start_ns=FAULT_NS, alter=make()))
+    during = seen(watch, keys(lumas, WITHIN, start_ns=FAULT_NS, alter=make(lumas[0].shape[1] / 640)))
     assert [event.kind for event in during] == [kind]
     assert 0 <= during[0].began_wall_ns - FAULT_NS <= 40 * SECOND_NS
     assert 0.5 <= during[0].confidence <= 1
@@ -95,7 +98,7 @@ def test_a_fault_is_found_and_ends(source: str, name: str) -> None:
 @pytest.mark.parametrize("conditions", [DAY, DUSK, NIGHT, RAIN, Conditions(shake_px=6)], ids=lambda one: one.label)
 @pytest.mark.parametrize("kind", ["crossroads", "street", "square"])
 def test_traffic_weather_and_a_swinging_mount_are_no_faults(kind: str, conditions: Conditions) -> None:
-    assert not seen(HealthWatch(), keys(simulated(kind, conditions, 20), 40))
+    assert not seen(HealthWatch(), keys(simulated(kind, conditions, 20, size=SMALL), 40))
 
 
 def test_a_fault_of_a_few_seconds_is_none() -> None:
@@ -109,7 +112,7 @@ def test_a_fault_of_a_few_seconds_is_none() -> None:
 
 def test_a_camera_that_was_turned_for_good_watches_another_place_after_a_quarter_of_an_hour() -> None:
     watch, lumas = warm("crossroads by day"), lumas_of("crossroads by day")
-    turned = moved(-150)
+    turned = moved(-75)
     events = seen(watch, keys(lumas, 260, start_ns=FAULT_NS, alter=turned))
     assert [(event.kind, event.ended_wall_ns is None) for event in events] == [
         (HealthKind.MOVED, True),
