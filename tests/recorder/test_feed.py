@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from civicam.camera.sample import H264Setup, Sample, SampleSink
 from civicam.city.server import CityServer, plan_cameras
@@ -124,7 +125,7 @@ def play(test: Callable[[], Awaitable[None]]) -> None:
     async def run() -> None:
         await test()
 
-    asyncio.run(run())
+    uvloop.run(run())  # as all processes do
 
 
 def test_a_subscriber_hears_a_stream_from_its_last_key_on(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from civicam.camera.sample import H264Setup, Sample
 
 
-def coded(lumas: list[NDArray[np.uint8]]) -> tuple[H264Setup, list[Sample]]:
+def coded(lumas: list[NDArray[np.uint8]], *, full_range: bool = False) -> tuple[H264Setup, list[Sample]]:
     """A key for each, at the first second of 1970."""
     height, width = lumas[0].shape
     coder = av.CodecContext.create("libx264", "w")
@@ -18,12 +19,15 @@ def coded(lumas: list[NDArray[np.uint8]]) -> tuple[H264Setup, list[Sample]]:
     coder.width, coder.height, coder.pix_fmt = width, height, "yuv420p"
     coder.time_base, coder.framerate, coder.thread_count = Fraction(1, 1), Fraction(1), 1
     coder.options = {"preset": "ultrafast", "tune": "zerolatency", "g": "1", "qp": "24"}
+    if full_range:
+        coder.color_range = ColorRange.JPEG
     coder.flags |= 1 << 22  # parameter sets out of band
     grey = np.full((height // 2, width), 128, np.uint8)
     samples = []
     for number, luma in enumerate(lumas):
         frame = av.VideoFrame.from_ndarray(np.concatenate([luma, grey]), format="yuv420p")
         frame.pts = number
+        frame.color_range = ColorRange.JPEG if full_range else ColorRange.MPEG
         (packet,) = coder.encode(frame)
         nals = [nal for nal in _split(bytes(packet)) if nal[0] & 31 == 5]
         data = b"".join(len(nal).to_bytes(4, "big") + nal for nal in nals)

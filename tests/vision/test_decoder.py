@@ -12,6 +12,7 @@ from civicam.core.errors import DecodeError
 from civicam.redaction.picture import Picture
 from civicam.vision.decoder import MOST_PIXELS, Decoder
 from tests.fakes.samples import encoded
+from tests.vision.coded import coded
 
 SETUP, SAMPLES = encoded(60, gop=15)
 
@@ -80,6 +81,24 @@ def test_parameter_sets_that_ask_for_too_much_memory_are_refused() -> None:
     with pytest.raises(DecodeError, match="too large"):
         decoder.setup(replace(SETUP, width=MOST_PIXELS, height=2))
     assert not decoder.decode(SAMPLES[0])
+
+
+@pytest.mark.parametrize("size", [(162, 98), (160, 90)], ids=["cropped by 14", "cropped by 6"])
+def test_pictures_are_cropped_as_the_stream_says(size: tuple[int, int]) -> None:
+    setup, samples = encoded(4, size=size)
+    decoder = Decoder()
+    decoder.setup(setup)
+    assert [picture.size for sample in samples for picture in decoder.decode(sample)] == [size] * 4
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["limited range", "full range"])
+def test_black_is_16_and_white_is_235_whatever_range_the_camera_uses(full: bool) -> None:
+    lumas = [np.full((96, 160), level, np.uint8) for level in ((0, 255) if full else (16, 235))]
+    setup, samples = coded(lumas, full_range=full)
+    decoder = Decoder()
+    decoder.setup(setup)
+    pictures = [picture for sample in samples for picture in decoder.decode(sample)]
+    assert [int(np.median(picture.y)) for picture in pictures] == pytest.approx([16, 235], abs=1)
 
 
 def test_planes_are_the_picture_s_own() -> None:
