@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,14 +14,16 @@ import httpx
 import psutil
 import pytest
 
-from civicam.app import City
+from civicam.app import City, run_recorder
 from civicam.config import DataFolder
 from civicam.core.clock import SystemClock
 from civicam.core.errors import WorkerError
 from civicam.recorder.plan import VolumePlan
+from civicam.recorder.status import RecorderStatus
 from civicam.web import keeper
 from civicam.web.keeper import WebKeeper
 from civicam.web.plan import WebPlan, WebReport
+from civicam.web.server import listen
 from tests.fakes.odd_camera import until
 
 WITHIN_S = 60.0
@@ -118,3 +121,34 @@ def test_a_plan_survives_the_pipe_and_noise_does_not() -> None:
 def test_a_report_survives_the_pipe() -> None:
     report = WebReport("http://127.0.0.1:9465/", 2, 5, ["something"])
     assert WebReport.from_json(report.to_json()) == report
+
+
+async def test_a_recorder_whose_web_process_is_killed_records_on_and_says_so(tmp_path: Path) -> None:
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    environment = {"CIVICAM_WEB__PORT": str(port), "CIVICAM_METRICS__PORT": "0", "CIVICAM_RECORDER__WORKERS": "1"}
+    city = City.create(DataFolder(tmp_path), "Khujand", environment)
+    told: list[RecorderStatus] = []
+    stop = asyncio.Event()
+    running = asyncio.create_task(
+        run_recorder(city, stop, clock=SystemClock(), rng=random.Random(1), on_update=told.append)
+    )
+    try:
+        await until(lambda: _is_served(port), WITHIN_S)
+        _web_process().kill()
+        await until(lambda: any("web process" in alarm for alarm in told[-1].all_alarms), WITHIN_S)
+        assert told[-1].is_up(0)
+        await until(lambda: not told[-1].all_alarms and _is_served(port), WITHIN_S)
+    finally:
+        stop.set()
+        await running
+
+
+def _web_process() -> psutil.Process:
+    return next(one for one in psutil.Process().children() if "civicam.web.process" in one.cmdline())
+
+
+def _is_served(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
