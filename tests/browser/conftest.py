@@ -60,7 +60,7 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """`civicam demo`, once some seconds of it are on the disk."""
     folder = tmp_path_factory.mktemp("demo")
@@ -90,9 +90,12 @@ def _length_ns(span: tuple[int, int]) -> int:
     return span[1] - span[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window.
+
+    Its driver's event loop runs for as long as it does, so it ends with the module: other tests run loops of their own.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         yield browser

@@ -7,7 +7,8 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import CAMERA, CAMERAS, PATIENCE_S, Demo, until
 
-pytestmark = pytest.mark.timeout(2 * PATIENCE_S)
+# One demo and one browser for all: on one of the test processes.
+pytestmark = [pytest.mark.timeout(2 * PATIENCE_S), pytest.mark.xdist_group("browser")]
 
 FRAMES = "document.querySelector('#video').getVideoPlaybackQuality().totalVideoFrames"
 COUNT_SHOWN = """() => {
