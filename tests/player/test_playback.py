@@ -139,7 +139,7 @@ def test_a_stretch_that_begins_within_a_gop_begins_with_the_frame_on_the_screen_
 
 def test_what_is_shown_is_learned_from_in_order_and_only_once(archive: ArchiveReader) -> None:
     redactors = Given()
-    Playback(archive, redactors).stretch(asked(9, 10))
+    Playback(archive, redactors, PlaybackLimits(warm_s=20)).stretch(asked(9, 10))
     (redactor,) = redactors.made
     times = redactor.learned + redactor.seen
     assert times == sorted(set(times))

@@ -39,6 +39,8 @@ _COVER_EVERY_NS = 1_000_000_000
 _KEYS_ONLY_FROM = 4.0
 _MOST_FPS = 30
 _STEP_NS = 5_000_000_000
+_AT_ONCE_NS = 1_000_000
+_LEARNED_BEFORE_NS = 200_000_000
 _UNKNOWN_SIZE = (640, 360)
 
 
@@ -84,7 +86,7 @@ class PlaybackLimits:
 
     cache_bytes: int = 64 << 20
     scenes: int = 16
-    warm_s: float = 20.0
+    warm_s: float = 6.0
 
 
 class Request(NamedTuple):
@@ -359,6 +361,8 @@ class _Stretch:
     def __init__(self, asked: Request, redactor: Redactor, reason: FullCover) -> None:
         self._asked, self._redactor, self._reason = asked, redactor, reason
         self._start_ns, self._end_ns = asked.window
+        # What was seen so long before the stretch still holds cells covered in it.
+        self._learn_from_ns = self._start_ns - round(redactor.settings.hold_s * 1e9) - _LEARNED_BEFORE_NS
         self._before: Picture | None = None
         self._is_begun = False
         self._next_ns = 0
@@ -391,11 +395,11 @@ class _Stretch:
             if picture.wall_ns >= self._end_ns:
                 continue  # decoded all the same: the one before it may be held back
             if picture.wall_ns < self._start_ns:
-                if self._before is not None:
+                if self._before is not None and self._before.wall_ns >= self._learn_from_ns:
                     self._redactor.learn(self._before)
                 self._before = picture
             else:
-                if not self._is_begun and picture.wall_ns > self._start_ns:
+                if not self._is_begun and picture.wall_ns > self._start_ns + _AT_ONCE_NS:
                     yield from self._begin()
                 self._is_begun = True
                 if picture.wall_ns >= self._next_ns:
@@ -447,7 +451,7 @@ def _code(shown: Iterator[_Shown], asked: Request) -> CodedStretch:
     times_90k: list[int] = []
     coded: list[tuple[bytes, bool]] = []
     for at_ns, redacted in shown:
-        at_90k = media_90k(at_ns - start_ns, asked.speed)
+        at_90k = media_90k(at_ns - start_ns, asked.speed) if times_90k else 0
         if times_90k and at_90k <= times_90k[-1]:
             continue  # two at the same moment: the first stays
         sample = encoder.encode(redacted)
