@@ -182,6 +182,7 @@ def _notes(city: "City", cameras: int) -> Sequence[str]:
     return (
         "",
         f"Open {_page(city)} on this machine to see every camera: what moves or newly appeared is covered.",
+        "It learns a scene in one minute, a city in ten or more: who stood still through it counts as scene and shows.",
         f"{faulty}Footage is sealed; nothing here can show it clear.",
         f"In another terminal: {command_name()} status --data {root}   {command_name()} check --deep --data {root}",
         "^C stops, and checks what was recorded.",
