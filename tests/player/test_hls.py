@@ -4,13 +4,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from civicam.core.citykey import CityKey
 from civicam.core.errors import PlayerError
+from civicam.core.ids import CameraId
 from civicam.player.archive_reader import ArchiveReader
 from civicam.player.hls import Slot, moment, playlist, slot_windows, slots
+from civicam.player.playback import Playback, Request, StoredScenes, initialisation, media_90k
+from civicam.redaction.settings import RedactionSettings
+from civicam.vision.model_store import ModelStore
 from tests.fakes.recorded import KEYS, START_NS, Recorded, S
 
 
@@ -107,4 +113,27 @@ def test_what_cannot_be_played_is_refused(window: tuple[int, int], speed: float)
 
 def test_moments_are_written_to_the_microsecond() -> None:
     assert moment(START_NS + 1_234_567_891) == "2026-03-01T00:00:01.234567Z"
-    assert Path("playback.m4s").name in playlist([Slot(at(0, 1), (2, 2), False)])
+
+
+def test_a_player_of_another_make_plays_a_stretch_with_a_gap_in_it(archive: ArchiveReader, tmp_path: Path) -> None:
+    """libav's, from files; the addresses' queries become names."""
+    playback = Playback(archive, StoredScenes(ModelStore(tmp_path / "scenes", CityKey(b"k" * 32)), _settings))
+    found = slots(archive, KEYS[0], at(25, 45))
+    text = playlist(found)
+    for number, slot in enumerate(found):
+        made = playback.stretch(Request(KEYS[0], slot.window, 1.0, slot.size))
+        start_90k = media_90k(slot.window[0] - found[0].window[0], 1.0)
+        (tmp_path / f"{number}.m4s").write_bytes(made.media_segment(start_90k))
+        text = re.sub(r"^playback\.m4s\?.*$", f"{number}.m4s", text, count=1, flags=re.MULTILINE)
+    text = text.replace("playback.mp4?size=64x48", "init.mp4")
+    (tmp_path / "init.mp4").write_bytes(initialisation((64, 48)).data)
+    (tmp_path / "list.m3u8").write_text(text)
+    with av.open(str(tmp_path / "list.m3u8"), options={"allowed_extensions": "ALL"}) as container:
+        times = [float(frame.time or 0) for frame in container.decode(video=0)]
+    assert times == sorted(set(times))
+    # All is covered, for no scene is known: a frame a second. It does not know EXT-X-GAP, and plays what is there instead.
+    assert times == [float(second) for second in range(20)]
+
+
+def _settings(_: CameraId) -> RedactionSettings:
+    return RedactionSettings()
