@@ -131,7 +131,7 @@ def test_a_player_of_another_make_plays_a_stretch_with_a_gap_in_it(archive: Arch
     with av.open(str(tmp_path / "list.m3u8"), options={"allowed_extensions": "ALL"}) as container:
         times = [float(frame.time or 0) for frame in container.decode(video=0)]
     assert times == sorted(set(times))
-    # All is covered, for no scene is known: a frame a second. It does not know EXT-X-GAP, and plays what is there instead.
+    # All is covered, for no scene is known: a frame a second. It knows no EXT-X-GAP, and plays what is there instead.
     assert times == [float(second) for second in range(20)]
 
 
