@@ -11,7 +11,7 @@ demo:  ## set up, start a simulated city of 24 cameras and record it
 
 test:  ## set up, run every test, real RTSP servers included
 	@tools/setup.sh test
-	$(RUN)pytest -n 2 --dist loadgroup
+	$(RUN)pytest -n 2 --dist loadfile
 
 check:  ## the four gates: format, lint, strict types, import layers
 	@tools/setup.sh run

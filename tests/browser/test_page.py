@@ -7,8 +7,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import CAMERA, CAMERAS, PATIENCE_S, Demo, until
 
-# One demo and one browser for all: on one of the test processes.
-pytestmark = [pytest.mark.timeout(2 * PATIENCE_S), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.timeout(2 * PATIENCE_S)
 
 FRAMES = "document.querySelector('#video').getVideoPlaybackQuality().totalVideoFrames"
 COUNT_SHOWN = """() => {
