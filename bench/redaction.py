@@ -250,7 +250,7 @@ def main(arguments: list[str]) -> None:
     for one in clips:
         console.print(one)
     if chosen.json:
-        result = {"machine": machine(Path()), "seeds": seeds, "rows": rows, "clips": clips}
+        result = {"machine": asdict(machine(Path())), "seeds": seeds, "rows": rows, "clips": clips}
         chosen.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 
