@@ -78,7 +78,9 @@ class Directory:
         return _shown(found)
 
     async def played_stream(self, camera: CameraId) -> StreamKey:
-        """The stream that is played back of a camera, one that the city had included: its full picture, if recorded.
+        """The stream that is played back of a camera, one that the city had included.
+
+        It is the one that is shown live: scenes are learned of that size, and a picture without its scene is covered.
 
         Raises:
             NotFoundError: the city never had such a camera.
@@ -87,7 +89,7 @@ class Directory:
         streams = await self._ask(lambda catalogue: [key for key in catalogue.streams() if key.camera == camera])
         if not streams:
             raise NotFoundError("the city never had such a camera", where=camera, fix="see /api/cameras")
-        return min(streams)
+        return max(streams)  # `sub` stands behind `main`
 
     async def coverage(self, key: StreamKey, window: Span) -> Coverage:
         """What the stream has of `window`.
