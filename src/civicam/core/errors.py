@@ -27,6 +27,8 @@
     ├── RequestError             a request that cannot be understood
     │   ├── NotFoundError        it asks for what is not there
     │   └── BusyError            as much as there may be at once is going on already
+    ├── LedgerError              the ledger cannot be written or read, or does not hold
+    ├── AccessError              people, rights, cases and grants: what cannot be done as asked
     └── CityError                the simulator: a scene, video or scenario that cannot be played
 
 A message says what was wrong, where, and what to do about it.
@@ -164,6 +166,14 @@ class NotFoundError(RequestError):
 
 class BusyError(RequestError):
     """A request for more than may go on at once."""
+
+
+class LedgerError(CivicamError):
+    """The ledger cannot be written or read, or what is in it does not hold."""
+
+
+class AccessError(CivicamError):
+    """People, rights, cases and grants: something that cannot be done as asked."""
 
 
 class CityError(CivicamError):

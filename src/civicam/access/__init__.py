@@ -1,0 +1,1 @@
+"""Who may look: people, roles, cases, grants (docs/design/access.md)."""
