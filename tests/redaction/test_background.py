@@ -63,6 +63,25 @@ def test_who_appears_is_covered_in_the_first_picture(size: tuple[int, int]) -> N
     assert seen.cells.mean() < 0.7
 
 
+@pytest.mark.parametrize("box", [(0, 60, 8, 100), (312, 60, 320, 100), (100, 0, 140, 6), (100, 174, 140, 180)])
+def test_who_enters_at_the_pictures_edge_is_covered_in_the_first_picture(box: Box) -> None:
+    place = Place()
+    model = warm(place)
+    left, top, right, bottom = box
+    assert share_covered(model.see(place.picture(1, box)).cells, (left, top, right - 1, bottom - 1)) == 1.0
+
+
+def test_in_the_dark_there_is_a_margin_around_what_is_seen() -> None:
+    def covered(gain: float, luma: int) -> int:
+        place = Place()
+        model = BackgroundModel(SETTINGS, Grid(place.width, place.height))
+        for at_s in range(-120, 0, 2):
+            model.see(place.picture(at_s, gain=gain))
+        return int(model.see(place.picture(1, PERSON, luma=luma, gain=gain)).cells.sum())
+
+    assert covered(gain=0.3, luma=90) > covered(gain=1.0, luma=25)
+
+
 def test_who_passes_while_the_scene_is_learned_is_no_part_of_it() -> None:
     place = Place()
     model = BackgroundModel(SETTINGS, Grid(place.width, place.height))

@@ -55,7 +55,7 @@ async def test_every_route_is_refused_by_default(city: Path) -> None:
             if isinstance(route, WebSocketRoute):
                 answer = await handshake(web.address, path, web.address.rstrip("/"))
             else:
-                answer = await web.client.get(path, params=SHORT)
+                answer = await web.client.get(path, params=SHORT | {"at": SHORT["from"], "go": "back"})
             status, detail = problem_of(answer)
             assert (status, "nobody may look" in detail) == (403, True), route.path
             walked += 1
@@ -80,6 +80,8 @@ async def test_the_cameras_are_listed_with_how_they_are_and_without_where_they_a
             "still": f"{PATH}/still.webp",
             "live": f"{PATH}/live",
             "playback": f"{PATH}/playback.m3u8",
+            "past": f"{PATH}/past.webp",
+            "beside": f"{PATH}/frame",
             "coverage": f"{PATH}/coverage",
         }
         assert second["state"] == "No picture yet"

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from civicam.core.ids import CameraId
 from civicam.core.spans import Span
 from civicam.player.live import LiveLimits
-from civicam.player.viewer import StateMessage
+from civicam.player.viewer import FragmentMessage, StateMessage
 from civicam.redaction.redacted import FullCover
 from civicam.web import live
 from civicam.web.authorise import LocalOnly, Purpose, Viewer
-from civicam.web.live import state_text
+from civicam.web.live import reference_time, state_text
 from tests.fakes.odd_camera import until
 from tests.fakes.pictures import LeftHalf, luma, played
+from tests.fakes.samples import FRAME_NS
 from tests.web.served import CAMERA, Served, served
 
 PATH = f"api/cameras/{CAMERA}/live"
@@ -65,6 +68,30 @@ async def test_a_viewer_gets_redacted_frames_that_a_player_plays(city: Path) -> 
         frames = played(binaries[0], binaries[1:])
         assert len(frames) == 30
         assert all(abs(int(luma(frame)[:, :72].max()) - LeftHalf.COVER) < 9 for frame in frames)
+
+
+async def test_each_frame_says_when_the_camera_saw_it(city: Path) -> None:
+    async with served(city) as web, watching(web) as socket:
+        frames: list[bytes] = []
+        while len(frames) < 4:
+            if isinstance(message := await socket.recv(), bytes):
+                frames.append(message)
+        times = []
+        for frame in frames[1:]:  # the first one is `ftyp` and `moov`
+            size, kind, head, track, ntp, media_90k = struct.unpack_from(">I4sIIQQ", frame)
+            assert (size, kind, head, track, frame[36:40]) == (32, b"prft", 1 << 24, 1, b"moof")
+            assert media_90k == int.from_bytes(frame[frame.index(b"tfdt") + 8 :][:8], "big")
+            times.append(((ntp * 1_000_000_000) >> 32) - 2_208_988_800 * 1_000_000_000)
+        # The source's frames are so far apart, from 1970 on; a part of NTP's second is a quarter of a nanosecond.
+        assert all(min(at % FRAME_NS, -at % FRAME_NS) <= 1 for at in times)
+        assert times == sorted(set(times))
+
+
+def test_the_time_of_a_frame_survives_to_the_nanosecond() -> None:
+    for wall_ns in (0, 1, 999_999_999, 1_772_323_200_123_456_789):
+        message = FragmentMessage(b"", 7, wall_ns, is_key=False, reason=None)
+        ntp, start_90k = struct.unpack_from(">QQ", reference_time(message), 16)
+        assert (round(ntp * 1_000_000_000 / Fraction(1 << 32)) - 2_208_988_800 * 10**9, start_90k) == (wall_ns, 7)
 
 
 async def test_many_viewers_share_one_redaction_which_goes_on_when_one_leaves(city: Path) -> None:

@@ -1,14 +1,21 @@
 """Recorded pictures over HTTP: a playlist that players play; what is not known is covered, and not refused."""
 
+import asyncio
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 
-from civicam.web.gate import moment
+from civicam.core.ids import CameraId
+from civicam.core.spans import Span
+from civicam.web.authorise import LocalOnly, Purpose, Viewer
+from civicam.web.gate import moment, parse_moment
 from tests.fakes.recorded import START_NS, S
+from tests.fakes.samples import FRAME_NS
 from tests.web.served import Served, served
 from tests.web.test_api import PATH, problem_of
 
@@ -101,3 +108,73 @@ async def test_a_segment_that_is_in_no_playlist_is_refused(city: Path, wrong: di
 async def test_a_playlist_longer_than_may_be_is_refused(city: Path) -> None:
     async with served(city) as web:
         assert problem_of(await web.client.get(f"{PATH}/playback.m3u8", params=between(0, 90_000)))[0] == 400
+
+
+async def beside(web: Served, at: str, go: str) -> str | None:
+    answer = await web.client.get(f"{PATH}/frame", params={"at": at, "go": go})
+    assert answer.status_code == 200, answer.text
+    found: str | None = answer.json()["at"]
+    return found
+
+
+async def test_frames_are_stepped_through_one_by_one_and_back(city: Path) -> None:
+    async with served(city) as web:
+        at: str | None = moment(START_NS + 2 * S)
+        walked = [at]
+        for _ in range(20):
+            assert at
+            at = await beside(web, at, "forward")
+            walked.append(at)
+        steps = [parse_moment(there or "", "at") - parse_moment(here or "", "at") for here, there in pairwise(walked)]
+        assert all(abs(step - FRAME_NS) < 2000 for step in steps[1:])
+        back = [at]
+        for _ in range(19):
+            assert at
+            at = await beside(web, at, "back")
+            back.append(at)
+        assert back == walked[:0:-1]
+
+
+async def test_beside_a_time_without_frames_there_is_none(city: Path) -> None:
+    async with served(city) as web:
+        assert await beside(web, moment(START_NS - 60 * S), "forward") is None
+        assert await beside(web, moment(START_NS + 90 * S), "back") is None
+        for wrong in ({"at": "never", "go": "back"}, {"at": moment(START_NS), "go": "up"}, {"at": moment(START_NS)}):
+            assert problem_of(await web.client.get(f"{PATH}/frame", params=wrong))[0] == 400
+
+
+async def test_a_frame_is_not_told_to_who_may_not_see_it(city: Path) -> None:
+    end_ns = START_NS + 2 * S + 1
+
+    class UpTo(LocalOnly):
+        def refusal(self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose) -> str | None:
+            return "the time is over" if window[1] > end_ns else None
+
+    async with served(city, UpTo()) as web:
+        asked = {"at": moment(START_NS + 2 * S)}
+        assert (await web.client.get(f"{PATH}/frame", params=asked | {"go": "back"})).status_code == 200
+        assert problem_of(await web.client.get(f"{PATH}/frame", params=asked | {"go": "forward"}))[0] == 403
+
+
+async def test_a_still_of_the_past_is_given_covered_where_its_scene_is_not_known(city: Path) -> None:
+    async with served(city) as web:
+        stills = {}
+        for at_s in (4, 5, 33):
+            answer = await web.client.get(f"{PATH}/past.webp", params={"at": moment(START_NS + at_s * S)})
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+            stills[at_s] = answer
+            with Image.open(io.BytesIO(answer.content)) as image:
+                assert (image.format, image.size[0] <= 640) == ("WEBP", True)
+        assert stills[4].content == stills[5].content != stills[33].content
+        headers = {"If-None-Match": stills[4].headers["etag"]}
+        again = await web.client.get(f"{PATH}/past.webp", params={"at": moment(START_NS + 4 * S)}, headers=headers)
+        assert again.status_code == 304
+        assert problem_of(await web.client.get(f"{PATH}/past.webp"))[0] == 400
+
+
+async def test_more_stills_of_the_past_than_may_be_made_at_once_are_told_to_come_again(city: Path) -> None:
+    async with served(city) as web:
+        asked = [web.client.get(f"{PATH}/past.webp", params={"at": moment(START_NS + n * S)}) for n in range(24)]
+        answers = await asyncio.gather(*asked)
+        assert {answer.status_code for answer in answers} == {200, 503}
+        assert (await web.client.get(f"{PATH}/past.webp", params={"at": moment(START_NS)})).status_code == 200

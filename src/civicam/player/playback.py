@@ -185,16 +185,16 @@ class Playback:
         self._keep(asked, made)
         return made
 
-    def still(self, key: StreamKey, wall_ns: int) -> Still:
-        """What was shown at `wall_ns`; a covered picture where nothing was.
+    def still(self, key: StreamKey, wall_ns: int, width: int = 1 << 14) -> Still:
+        """What was shown at `wall_ns`, at most `width` pixels wide; a covered picture where nothing was.
 
         Raises:
             CatalogueError: the catalogue cannot be read.
             EncodeError: it cannot be coded.
         """
         window = wall_ns, wall_ns + 1
-        shown = list(self._shown(Request(key, window, 1.0, self._size(key, window))))
-        return StillMaker(width=1 << 14).make(shown[-1].redacted)
+        shown = list(self._shown(Request(key, window, 1.0, self._size(key, window)), keeps_scene=False))
+        return StillMaker(width).make(shown[-1].redacted)
 
     def beside(self, key: StreamKey, wall_ns: int, *, forward: bool) -> int | None:
         """When the picture after, or before, the one shown at `wall_ns` begins; None where none is near.
@@ -223,8 +223,11 @@ class Playback:
             while self._coded_bytes > self._limits.cache_bytes:
                 self._coded_bytes -= self._coded.popitem(last=False)[1].size_bytes
 
-    def _shown(self, asked: Request) -> Iterator[_Shown]:
-        """What is shown from the stretch's start to its end, by time; the first one at its start."""
+    def _shown(self, asked: Request, *, keeps_scene: bool = True) -> Iterator[_Shown]:
+        """What is shown from the stretch's start to its end, by time; the first one at its start.
+
+        A still keeps no scene: nothing follows on it, and many of them would push out those that players go on with.
+        """
         redactor = self._scene(asked)
         is_known = redactor.is_warm and redactor.model is not None
         is_known = is_known and _grid_size(redactor) == asked.size
@@ -233,7 +236,7 @@ class Playback:
             reason = FullCover.NO_MODEL
         pieces = self._archive.fragments(asked.key, asked.window) if is_known else iter(())
         yield from _Stretch(asked, redactor, reason).shown(pieces)
-        if is_known:
+        if is_known and keeps_scene:
             with self._lock:
                 self._scenes[asked.key, asked.window[1]] = redactor
                 while len(self._scenes) > self._limits.scenes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from civicam.redaction.align import Alignment, align, correlate, light, shifted
+from civicam.redaction.align import Alignment, Registration, correlate, light, shifted
 from civicam.redaction.bootstrap import Bootstrap
 from civicam.redaction.morphology import Mask, at_least, closed, dilated, pooled, sum_of_nine
 from civicam.redaction.picture import Picture
@@ -21,7 +21,7 @@ from civicam.redaction.settings import RedactionSettings
 from civicam.redaction.small import Float, Grid, SmallPicture, make_small
 
 _LEARN_EVERY_S = 0.2
-_LIMITS_EVERY_S = 1.0
+_DERIVE_EVERY_S = 1.0
 _STAYS_EVERY_S = 2.0
 _LONGEST_STEP_S = 10.0
 _DEVIATION_TAU_S = 20.0
@@ -37,7 +37,9 @@ _WEAK_FINE, _WEAK_COARSE = 2, 1
 _LEAST_LIGHT_CHANGE = 0.02
 _LEAST_GAIN = 0.6
 _MORE_ROUNDS = 3
-_MARGIN_UNITS = 1
+_DARK_LUMA = 70.0
+"""Below, parts of whoever passes are seen, and others not; hence a margin around what is seen."""
+_DARK_MARGIN_UNITS = 1
 _MOST_SHIFT_UNITS = 4
 _ALIKE = 8.0
 _NEVER_S = -1e9
@@ -81,6 +83,23 @@ class Scene:
     stays_s: Float
 
 
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """What follows from the scene, found anew once a second.
+
+    Attributes:
+        fine_limit: what difference of luma is something.
+        coarse_limit: the same of patches' luma, U and V.
+        is_dark: units where a margin is needed.
+        registration: lays pictures over it.
+    """
+
+    fine_limit: Float
+    coarse_limit: Float
+    is_dark: Mask
+    registration: Registration
+
+
 class BackgroundModel:
     """The scene of pictures of one size. One thread at a time.
 
@@ -100,8 +119,8 @@ class BackgroundModel:
         self._before: Mask = np.zeros(grid.units, np.uint8)
         self._before_next: Mask = self._before
         self._unlearned_s = self._unstayed_s = 0.0
-        self._limits_in_s = 0.0
-        self._limits: tuple[Float, Float] | None = None
+        self._derive_in_s = 0.0
+        self._derived: _Derived | None = None
 
     @property
     def is_warm(self) -> bool:
@@ -162,7 +181,7 @@ class BackgroundModel:
         self._bootstrap.see(small, since_s)
         if self._bootstrap.is_complete:
             self._scene = self._first_scene(*self._bootstrap.scene())
-            self._bootstrap, self._limits = None, None
+            self._bootstrap, self._derived = None, None
             self._covered[:] = 0
 
     def _relearn(self, small: SmallPicture, since_s: float) -> None:
@@ -174,37 +193,44 @@ class BackgroundModel:
         return Scene(fine, fine_dev, coarse, coarse_dev, *empty, np.zeros(self.grid.cells, np.float32))
 
     def _look(self, small: SmallPicture, scene: Scene, since_s: float) -> Seen:
-        small, alignment = self._aligned(small, scene)
-        fine_away, coarse_away, marks, changed = self._differences(small, scene)
+        if self._derived is None:
+            self._derived = self._derive(scene)
+        small, alignment = self._aligned(small, scene, self._derived.registration)
+        fine_away, coarse_away, marks, changed = self._differences(small, scene, self._derived)
         if changed > self.settings.most_changed * 0.7:
             shift = correlate(small.coarse[0], scene.coarse[0])
             if shift is not None and shift != (0, 0):
                 if max(map(abs, shift)) <= _MOST_SHIFT_UNITS:
                     small = shifted(small, *shift)
                     alignment = Alignment(alignment.down + shift[0], alignment.right + shift[1])
-                    fine_away, coarse_away, marks, changed = self._differences(small, scene)
+                    fine_away, coarse_away, marks, changed = self._differences(small, scene, self._derived)
                 elif changed > self.settings.most_changed:
                     return self._nothing(FullCover.MOVED)
         if changed > self.settings.most_changed:
             return self._nothing(FullCover.LIGHT_JUMP)
-        reach = _MARGIN_UNITS + int(np.ceil(max(abs(alignment.down), abs(alignment.right)) - 0.1))
-        cells = closed(pooled(dilated(marks, reach), self.grid.units_a_cell), 1)
+        cells = pooled(self._with_margin(marks, self._derived, alignment), self.grid.units_a_cell)
         self._before = dilated(self._before_next, 1)
         assert self._now_s is not None
-        sure = pooled(marks, self.grid.units_a_cell)
-        self._held_until_s[sure != 0] = self._now_s + self.settings.hold_s
+        self._held_until_s[cells != 0] = self._now_s + self.settings.hold_s
         covered = self._held_until_s >= self._now_s
-        covered |= cells != 0
+        covered |= closed(cells, 1) != 0
         self._covered = covered.view(np.uint8)
         self._learn(small, scene, (fine_away, coarse_away), since_s)
         return Seen(covered, None, changed)
 
-    def _aligned(self, small: SmallPicture, scene: Scene) -> tuple[SmallPicture, Alignment]:
+    def _with_margin(self, marks: Mask, derived: _Derived, alignment: Alignment) -> Mask:
+        """Marks are where the scene is, cells where the picture is: a shift between them needs as much around."""
+        shift = max(abs(alignment.down), abs(alignment.right))
+        reach = 1 + int(np.ceil(shift - 0.1)) if alignment.is_shifted else 0
+        wide = dilated(marks, reach)
+        return wide | (dilated(wide, _DARK_MARGIN_UNITS) & derived.is_dark)
+
+    def _aligned(self, small: SmallPicture, scene: Scene, registration: Registration) -> tuple[SmallPicture, Alignment]:
         """Lays the picture over the scene, and gives the scene the picture's light."""
         usable = np.repeat(np.repeat(self._covered, self.grid.units_a_cell, 0), self.grid.units_a_cell, 1) == 0
         if np.count_nonzero(usable) < usable.size // 2:
             usable[:] = True
-        found, laid = align(small.coarse[0], scene.coarse[0], usable), small
+        found, laid = registration.align(small.coarse[0], usable), small
         for _ in range(_MORE_ROUNDS):
             if max(abs(found.down), abs(found.right)) > _MOST_SHIFT_UNITS:
                 return small, Alignment()
@@ -212,7 +238,7 @@ class BackgroundModel:
                 break
             # Always from the picture itself: what is moved twice is blurred twice.
             laid = shifted(small, found.down, found.right)
-            rest = align(laid.coarse[0], scene.coarse[0], usable)
+            rest = registration.align(laid.coarse[0], usable)
             down, right = found.down + rest.down, found.right + rest.right
             is_enough = not rest.is_shifted
             found = Alignment(down, right)
@@ -229,16 +255,13 @@ class BackgroundModel:
                 np.clip(plane, 0, 255, out=plane)
         return small, found
 
-    def _differences(self, small: SmallPicture, scene: Scene) -> tuple[Float, Float, Mask, float]:
-        if self._limits is None:
-            self._limits = self._find_limits(scene)
-        fine_limit, coarse_limit = self._limits
+    def _differences(self, small: SmallPicture, scene: Scene, derived: _Derived) -> tuple[Float, Float, Mask, float]:
         fine_away = small.fine - scene.fine
         np.abs(fine_away, out=fine_away)
-        fine = sum_of_nine((fine_away > fine_limit).view(np.uint8))
+        fine = sum_of_nine((fine_away > derived.fine_limit).view(np.uint8))
         coarse_away = _patches(small.coarse - scene.coarse)
         np.abs(coarse_away, out=coarse_away)
-        planes = (coarse_away > coarse_limit).view(np.uint8)
+        planes = (coarse_away > derived.coarse_limit).view(np.uint8)
         coarse = sum_of_nine(planes[0] | planes[1] | planes[2])
         sure = pooled(at_least(fine, _SURE_FINE), 2) | at_least(coarse, _SURE_COARSE)
         weak = pooled(at_least(fine, _WEAK_FINE), 2) | at_least(coarse, _WEAK_COARSE)
@@ -246,7 +269,11 @@ class BackgroundModel:
         self._before_next = weak
         return fine_away, coarse_away, marks, float(np.count_nonzero(marks)) / marks.size
 
-    def _find_limits(self, scene: Scene) -> tuple[Float, Float]:
+    def _derive(self, scene: Scene) -> _Derived:
+        is_dark = (scene.coarse[0] < _DARK_LUMA).view(np.uint8)
+        return _Derived(*self._limits(scene), dilated(is_dark, 1), Registration(scene.coarse[0]))
+
+    def _limits(self, scene: Scene) -> tuple[Float, Float]:
         """What difference is something, by place: noise, and at the scene's edges a little that a shake moves."""
         settings = self.settings
         factor = np.float32(settings.deviations * _DEVIATION_A_MEAN)
@@ -262,15 +289,15 @@ class BackgroundModel:
     def _learn(self, small: SmallPicture, scene: Scene, away: tuple[Float, Float], since_s: float) -> None:
         self._unlearned_s += since_s
         self._unstayed_s += since_s
-        self._limits_in_s -= since_s
+        self._derive_in_s -= since_s
         if self._unlearned_s >= _LEARN_EVERY_S:
             self._follow(small, scene, away, self._unlearned_s)
             self._unlearned_s = 0.0
         if self._unstayed_s >= _STAYS_EVERY_S:
             self._let_stay(small, scene, self._unstayed_s)
             self._unstayed_s = 0.0
-        if self._limits_in_s <= 0:
-            self._limits, self._limits_in_s = None, _LIMITS_EVERY_S
+        if self._derive_in_s <= 0:
+            self._derived, self._derive_in_s = None, _DERIVE_EVERY_S
 
     def _follow(self, small: SmallPicture, scene: Scene, away: tuple[Float, Float], since_s: float) -> None:
         free = 1 - self._covered.astype(np.float32)
@@ -336,9 +363,13 @@ def _patches(differences: Float) -> Float:
     rows = differences.copy()
     rows[:, 1:] += differences[:, :-1]
     rows[:, :-1] += differences[:, 1:]
+    rows[:, 0] += differences[:, 0]
+    rows[:, -1] += differences[:, -1]
     sums = rows.copy()
     sums[:, :, 1:] += rows[:, :, :-1]
     sums[:, :, :-1] += rows[:, :, 1:]
+    sums[:, :, 0] += rows[:, :, 0]
+    sums[:, :, -1] += rows[:, :, -1]
     sums *= np.float32(1 / 9)
     return sums
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from civicam.redaction.align import align, shifted
+from civicam.redaction.align import Registration, shifted
 from civicam.redaction.small import Float, SmallPicture
 
 SAMPLES = 25
@@ -45,7 +45,7 @@ class Bootstrap:
         if not self._coarse:
             return small
         first = self._coarse[0][0].astype(np.float32)
-        found = align(small.coarse[0], first, np.ones(first.shape, np.bool_))
+        found = Registration(first).align(small.coarse[0], np.ones(first.shape, np.bool_))
         return shifted(small, found.down, found.right) if found.is_shifted else small
 
     def scene(self) -> tuple[Float, Float, Float, Float]:

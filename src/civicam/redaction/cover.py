@@ -48,6 +48,8 @@ def covered_picture(picture: Picture, cells: CellMask, masks: CellMask, settings
 
 
 _SIDES = (CELL_PX, CELL_PX // 2, CELL_PX // 2)
+_WIDE = {8: np.uint64, 4: np.uint32}
+_REPEATED = {8: 0x0101010101010101, 4: 0x01010101}
 
 
 def _fill(plane: Plane, cells: CellMask, colour: int | Plane, side: int) -> None:
@@ -55,11 +57,13 @@ def _fill(plane: Plane, cells: CellMask, colour: int | Plane, side: int) -> None
     if not cells.any():
         return
     rows, columns = plane.shape
+    if isinstance(colour, int) and columns % side == 0:
+        wide = plane.view(_WIDE[side])  # a cell's row is one number
+        np.copyto(wide, wide.dtype.type(colour * _REPEATED[side]), where=np.repeat(cells, side, 0)[:rows])
+        return
     where = np.repeat(np.repeat(cells, side, 1)[:, :columns], side, 0)[:rows]
-    if isinstance(colour, int):
-        plane[where] = colour
-    else:
-        np.copyto(plane, np.repeat(np.repeat(colour, side, 1)[:, :columns], side, 0)[:rows], where=where)
+    values = colour if isinstance(colour, int) else np.repeat(np.repeat(colour, side, 1)[:, :columns], side, 0)[:rows]
+    np.copyto(plane, values, where=where, casting="unsafe")
 
 
 def _block_means(plane: Plane, cells: CellMask, side: int) -> Plane:

@@ -32,9 +32,13 @@ def sum_of_nine(mask: Mask) -> Mask:
     rows = mask.copy()
     rows[1:] += mask[:-1]
     rows[:-1] += mask[1:]
+    rows[0] += mask[0]
+    rows[-1] += mask[-1]
     sums = rows.copy()
     sums[:, 1:] += rows[:, :-1]
     sums[:, :-1] += rows[:, 1:]
+    sums[:, 0] += rows[:, 0]
+    sums[:, -1] += rows[:, -1]
     return sums
 
 

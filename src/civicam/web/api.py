@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -37,6 +37,7 @@ from civicam.web.models import (
     CameraModel,
     CityModel,
     CoverageModel,
+    FrameModel,
     GapModel,
     HealthModel,
     ProblemModel,
@@ -106,6 +107,7 @@ class Application:
             *self._page_routes(),
             self._route("/api/openapi.json", Purpose.PAGE, self._openapi),
             self._described_route(f"{_PATH}/still.webp", Purpose.STILL, self._still, _STILL),
+            self._described_route(f"{_PATH}/past.webp", Purpose.PLAYBACK, self._past_still, _PAST_STILL, _asked_moment),
             self._described_route(f"{_PATH}/playback.m3u8", Purpose.PLAYBACK, self._playlist, _PLAYLIST, _asked_window),
             self._described_route(f"{_PATH}/playback.m4s", Purpose.PLAYBACK, self._stretch, _STRETCH, _stretch_window),
             self._described_route(f"{_PATH}/playback.mp4", Purpose.PLAYBACK, self._init, _INIT),
@@ -162,6 +164,10 @@ class Application:
         still = await self._services.media.still(decision)
         return _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
 
+    async def _past_still(self, request: Request, decision: Decision) -> Response:
+        still = await self._services.media.past_still(decision)
+        return _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
+
     async def _playlist(self, request: Request, decision: Decision) -> Response:
         text, codec = await self._services.media.playlist(decision, _speed(request))
         headers = {"X-Media-Type": f'video/mp4; codecs="{codec}"'}
@@ -199,6 +205,7 @@ class Application:
         api.add_exception_handler(Exception, _on_fault)
         self._add_cameras(api)
         self._add_coverage(api)
+        self._add_frames(api)
         return api
 
     def _add_cameras(self, api: FastAPI) -> None:
@@ -226,6 +233,8 @@ class Application:
             still=f"{path}/still.webp",
             live=f"{path}/live",
             playback=f"{path}/playback.m3u8",
+            past=f"{path}/past.webp",
+            beside=f"{path}/frame",
             coverage=f"{path}/coverage",
         )
 
@@ -253,6 +262,34 @@ class Application:
             key = await directory.played_stream(decision.camera)
             found = await directory.coverage(key, decision.window)
             return _coverage(decision, found, self._services.health.events(decision.camera, decision.window))
+
+    def _add_frames(self, api: FastAPI) -> None:
+        def may_step(
+            request: Request, camera: str, at: Annotated[str, Query(max_length=40, description=_MOMENT)]
+        ) -> Decision:
+            return self._gate.decide(request, Purpose.PLAYBACK, camera, _instant(parse_moment(at, "at")))
+
+        @api.get(f"{_PATH}/frame", summary="The frame after or before a moment's", operation_id="frame")
+        async def frame(
+            request: Request,
+            decision: Annotated[Decision, Depends(may_step)],
+            go: Annotated[Literal["forward", "back"], Query(description="Which way.")],
+        ) -> FrameModel:
+            found_ns = await self._services.media.beside(decision, forward=go == "forward")
+            if found_ns is None:
+                return FrameModel(at=None)
+            # Up to the next microsecond: what is shown at that moment is then this frame, and not the one before it.
+            at_ns = -(-found_ns // 1000) * 1000
+            self._gate.decide(request, Purpose.PLAYBACK, decision.camera, _instant(at_ns))
+            return FrameModel(at=hls.moment(at_ns))
+
+
+def _instant(wall_ns: int) -> Span:
+    return wall_ns, wall_ns + 1
+
+
+def _asked_moment(request: Request) -> Span:
+    return _instant(parse_moment(request.query_params.get("at", ""), "at"))
 
 
 def _asked_window(request: Request) -> Span:
@@ -383,6 +420,17 @@ _STILL: Final = _operation(
             "304": {"description": "Still the same."},
         },
     }
+)
+_PAST_STILL: Final = _operation(
+    {
+        "summary": "A still of a moment in the past, redacted",
+        "description": "What was shown then, small; covered where nothing was. Few are made at once: 503 for the rest.",
+        "responses": {
+            "200": {"description": "The still.", "content": {"image/webp": {}}},
+            "304": {"description": "Still the same."},
+        },
+    },
+    [_parameter("at", {"type": "string", "format": "date-time"}, _MOMENT)],
 )
 _PLAYLIST: Final = _operation(
     {

@@ -2,12 +2,13 @@
 
 server: {"type": "init", "mime": "video/mp4; codecs=…", "width": …, "height": …}, then one binary message, ftyp + moov
 server: {"type": "state", "reason": …, "text": …, "is_bad": …, "lost": …}
-server: one binary message a frame, moof + mdat
+server: one binary message a frame, prft + moof + mdat; prft says when the camera saw it
 client: nothing
 """
 
 import asyncio
 import json
+import struct
 from http import HTTPStatus
 from typing import Final
 
@@ -28,6 +29,12 @@ ASK_AGAIN_S: Final = 10.0
 _NORMAL, _POLICY, _AGAIN_LATER = 1000, 1008, 1013
 _HARMLESS: Final = {FullCover.COLD, FullCover.LIGHT_JUMP, FullCover.MOVED, FullCover.SIZE, FullCover.NO_MODEL}
 _REASON_BYTES: Final = 120
+_PRFT: Final = struct.Struct(">I4sIIQQ")
+_PRFT_HEAD: Final = 1 << 24
+"""Version 1, for a media time of 64 bits; flags 0: when the encoder was given the frame, which carries that time."""
+_TRACK: Final = 1
+_NTP_AHEAD_S: Final = 2_208_988_800
+"""From 1900 to 1970 (RFC 5905, figure 4)."""
 
 
 class LiveSocket:
@@ -110,7 +117,7 @@ async def _close(websocket: WebSocket, code: int, reason: str) -> None:
 async def _send(websocket: WebSocket, message: ViewMessage) -> None:
     match message:
         case FragmentMessage():
-            await websocket.send_bytes(message.data)
+            await websocket.send_bytes(reference_time(message) + message.data)
         case InitMessage():
             await websocket.send_text(_init_text(message))
             await websocket.send_bytes(message.data)
@@ -121,6 +128,16 @@ async def _send(websocket: WebSocket, message: ViewMessage) -> None:
 def _init_text(message: InitMessage) -> str:
     mime = f'video/mp4; codecs="{message.codec}"'
     return json.dumps({"type": "init", "mime": mime, "width": message.width, "height": message.height})
+
+
+def reference_time(message: FragmentMessage) -> bytes:
+    """When the camera saw a frame, as `prft` (ISO/IEC 14496-12, 8.16.5), which stands before its `moof`.
+
+    The time is NTP's: seconds since 1900 and their 2^32nd parts (RFC 5905, 6).
+    """
+    seconds, rest_ns = divmod(message.wall_ns, 1_000_000_000)
+    ntp = (seconds + _NTP_AHEAD_S & 0xFFFFFFFF) << 32 | ((rest_ns << 32) + 500_000_000) // 1_000_000_000
+    return _PRFT.pack(_PRFT.size, b"prft", _PRFT_HEAD, _TRACK, ntp, message.start_90k)
 
 
 def state_text(message: StateMessage) -> str:
@@ -139,10 +156,10 @@ DESCRIPTION: Final[dict[str, object]] = {
     "summary": "Live, over a WebSocket",
     "description": (
         "Upgrades to a WebSocket (RFC 6455). A text message of type `init` (`mime`, `width`, `height`) is followed by a"
-        " binary one with `ftyp` and `moov`; every other binary message is one frame, `moof` and `mdat`, for Media"
-        " Source Extensions. Text messages of type `state` say what is shown: `reason` (why all is covered, or null),"
-        " `text`, `is_bad`, `lost` (frames that this viewer was too slow for). The client says nothing. The `Origin`"
-        " must be this server's own."
+        " binary one with `ftyp` and `moov`; every other binary message is one frame, `prft` (when the camera saw it),"
+        " `moof` and `mdat`, for Media Source Extensions. Text messages of type `state` say what is shown: `reason`"
+        " (why all is covered, or null), `text`, `is_bad`, `lost` (frames that this viewer was too slow for). The"
+        " client says nothing. The `Origin` must be this server's own."
     ),
     "responses": {
         str(int(HTTPStatus.SWITCHING_PROTOCOLS)): {"description": "The view begins."},

@@ -18,6 +18,8 @@ from civicam.web.directory import Directory
 
 _THREADS: Final = 2
 _MOST_WAITING: Final = 64
+_MOST_PREVIEWS: Final = 4
+PREVIEW_PX: Final = 320
 _T = TypeVar("_T")
 
 
@@ -63,7 +65,7 @@ class Media:
         self._archive, self._playback = recorded
         # Of their own: who seeks through footage takes nothing from who looks live.
         self._pool = ThreadPoolExecutor(_THREADS, "playback")
-        self._waiting = 0
+        self._waiting = self._previews = 0
 
     def close(self) -> None:
         """Ends the threads."""
@@ -144,6 +146,42 @@ class Media:
         """
         _check(decision, Purpose.PLAYBACK)
         return (await self._in_thread(lambda: initialisation(size))).data
+
+    async def past_still(self, decision: Decision) -> Still:
+        """What was shown when the stretch that was allowed begins, redacted and small; covered where nothing was.
+
+        Raises:
+            NotAllowedError: the decision is for something else.
+            NotFoundError: the city never had such a camera.
+            BusyError: as many of them are being made as may be; playback is not to wait for them.
+            CatalogueError: the catalogue cannot be read.
+            EncodeError: it cannot be coded.
+        """
+        _check(decision, Purpose.PLAYBACK)
+        key = await self._directory.played_stream(decision.camera)
+        if self._previews >= _MOST_PREVIEWS:
+            raise BusyError("too many past stills are asked for at once", fix="ask again in some seconds")
+        self._previews += 1
+        try:
+            return await self._in_thread(lambda: self._playback.still(key, decision.window[0], PREVIEW_PX))
+        finally:
+            self._previews -= 1
+
+    async def beside(self, decision: Decision, *, forward: bool) -> int | None:
+        """When the picture after, or before, the one that was shown when the allowed stretch begins was seen.
+
+        Returns:
+            Wall nanoseconds; None where there is none within some seconds.
+
+        Raises:
+            NotAllowedError: the decision is for something else.
+            NotFoundError: the city never had such a camera.
+            BusyError: as much is being asked for as may wait.
+            CatalogueError: the catalogue cannot be read.
+        """
+        _check(decision, Purpose.PLAYBACK)
+        key = await self._directory.played_stream(decision.camera)
+        return await self._in_thread(lambda: self._playback.beside(key, decision.window[0], forward=forward))
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:

@@ -18,6 +18,8 @@ class CameraModel(_Model):
     still: str = Field(description="The path of its newest still.")
     live: str = Field(description="The path of its live view, a WebSocket.")
     playback: str = Field(description="The path of its playlists; add `from` and `to`.")
+    past: str = Field(description="The path of its stills of the past; add `at`.")
+    beside: str = Field(description="The path of what finds the frame beside another; add `at` and `go`.")
     coverage: str = Field(description="The path of what is playable; add `from` and `to`.")
 
 
@@ -62,6 +64,14 @@ class CoverageModel(_Model):
     gaps: list[GapModel]
     unexplained: list[SpanModel] = Field(description="Due, and neither playable nor in a gap; or not durable yet.")
     health: list[HealthModel]
+
+
+class FrameModel(_Model):
+    """A frame that was recorded."""
+
+    at: str | None = Field(
+        description="When it was seen, to the microsecond and never before that moment; null where none is near."
+    )
 
 
 class ProblemModel(_Model):
