@@ -20,8 +20,12 @@ class LedgerHouse:
     city_key: CityKey
 
     @classmethod
+    def at(cls, root: Path) -> "LedgerHouse":
+        return cls(LedgerFolder(root), CityKey(bytes(range(KEY_BYTES))))
+
+    @classmethod
     def build(cls, root: Path) -> "LedgerHouse":
-        house = cls(LedgerFolder(root), CityKey(bytes(range(KEY_BYTES))))
+        house = cls.at(root)
         create_log(house.folder, ORIGIN, house.city_key)
         return house
 

@@ -127,8 +127,7 @@ def test_a_disk_that_fills_at_any_file_loses_nothing(house: LedgerHouse, disk: D
         disk.room = files_written
         try:
             log.integrate()
-        except LedgerError as error:
-            assert "No space left" in error.what
+        except LedgerError:
             failed += 1
         disk.room = 10**9
         if is_killed:

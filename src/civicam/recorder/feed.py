@@ -7,9 +7,7 @@ stream that nobody subscribed to is not touched at all.
 import asyncio
 import os
 import socket
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -17,6 +15,7 @@ from typing import Protocol, cast
 from civicam.camera.sample import H264Setup, Sample, SampleSink
 from civicam.core.errors import FeedError
 from civicam.core.ids import GapCause, StreamKey
+from civicam.core.unix_socket import listen_at, user_of
 from civicam.recorder.feed_messages import (
     MOST_REQUEST_BYTES,
     BrokenTold,
@@ -36,7 +35,6 @@ from civicam.recorder.feed_messages import (
 )
 
 _BACKLOG = 8
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group (unix(7))
 _SAMPLE_FRAME_BYTES = len(head(SampleTold, 0, 0)) + len(sample_body(Sample(b"", 0, 0, None, False)))
 
 
@@ -99,7 +97,7 @@ class Feed:
             FeedError: the socket cannot be made.
         """
         try:
-            listening = _listening(folder, socket_name(worker))
+            listening = listen_at(folder / socket_name(worker), _BACKLOG)
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(lambda: _Subscriber(self, self._limits), sock=listening)
         except OSError as error:
@@ -132,7 +130,7 @@ class Feed:
 
     def admit(self, subscriber: "_Subscriber", connected: socket.socket) -> bool:
         """Whether somebody who just connected may stay: a process of the same user, and one of not too many."""
-        if len(self._subscribers) >= self._limits.subscribers or _user_of(connected) != os.geteuid():
+        if len(self._subscribers) >= self._limits.subscribers or user_of(connected) != os.geteuid():
             self.refused += 1
             return False
         self._subscribers.add(subscriber)
@@ -344,41 +342,3 @@ class _Subscriber(asyncio.Protocol):
         if subscription.tap is not None:
             subscription.tap.leave(subscription)
             subscription.tap = None
-
-
-def _listening(folder: Path, name: str) -> socket.socket:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)  # a folder that was there before
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with suppress(FileNotFoundError):
-            (folder / name).unlink()
-        with short_path(folder) as path:
-            listening.bind(f"{path}/{name}")
-        (folder / name).chmod(0o600)
-        listening.listen(_BACKLOG)
-        listening.setblocking(False)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-@contextmanager
-def short_path(folder: Path) -> Iterator[str]:
-    """A folder by a short path: a socket's may have 107 bytes (unix(7)), and that of a city may have more.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    descriptor = os.open(folder, os.O_DIRECTORY | os.O_PATH)
-    try:
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
-
-
-def _user_of(connected: socket.socket) -> int:
-    """Whose process is at the other end."""
-    _, user, _ = _CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return int(user)

@@ -6,7 +6,6 @@ that is started in its place is found at the same socket.
 
 import asyncio
 import random
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -15,7 +14,7 @@ from civicam.camera.sample import H264Setup, Sample, SampleSink
 from civicam.core.clock import Clock
 from civicam.core.errors import FeedError
 from civicam.core.ids import GapCause, StreamKey
-from civicam.recorder.feed import short_path
+from civicam.core.unix_socket import connect_to
 from civicam.recorder.feed_messages import (
     MOST_MESSAGE_BYTES,
     BrokenTold,
@@ -277,11 +276,8 @@ class _Connection(asyncio.Protocol):
         Raises:
             OSError: nobody listens there.
         """
-        connecting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connecting = connect_to(folder / self.name)  # who listens need not answer
         try:
-            connecting.setblocking(False)
-            with short_path(folder) as path:
-                connecting.connect(f"{path}/{self.name}")  # at once, or not at all: who listens need not answer
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=connecting)
         except OSError:
             connecting.close()
