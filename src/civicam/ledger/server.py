@@ -49,6 +49,7 @@ class LedgerServer:
         self._clock = clock
         self._asked: asyncio.Queue[_Asked] = asyncio.Queue(_WAITING)
         self._disk = ThreadPoolExecutor(1, "ledger")
+        self._clients: set[asyncio.StreamWriter] = set()
 
     async def run(self, path: Path) -> None:
         """Serves at `path` until cancelled.
@@ -67,10 +68,13 @@ class LedgerServer:
                 tasks.create_task(self._keep_integrating())
         finally:
             server.close()
+            for client in self._clients:
+                client.transport.abort()
             self._disk.shutdown()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it goes or says what cannot be understood."""
+        self._clients.add(writer)
         try:
             if user_of(writer.get_extra_info("socket")) != os.geteuid():
                 return
@@ -80,6 +84,7 @@ class LedgerServer:
         except (LedgerError, ValueError, ConnectionError):  # ValueError: a line without an end
             return
         finally:
+            self._clients.discard(writer)
             writer.close()
 
     async def _keep_writing(self) -> None:
