@@ -28,13 +28,21 @@ class Running:
         self.server = LedgerServer(log, SystemClock())
 
 
+def is_listening(path: Path) -> bool:
+    try:
+        connect_to(path).close()
+    except OSError:
+        return False
+    return True
+
+
 @asynccontextmanager
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     root = tmp_path / "ledger"
     log = (LedgerHouse.at(root) if root.exists() else LedgerHouse.build(root)).open()
     run = Running(log, tmp_path / "socket" / "ledger.sock")
     serving = asyncio.create_task(run.server.run(run.path))
-    while not run.path.exists():
+    while not is_listening(run.path):
         await asyncio.sleep(0.01)
         assert not serving.done()
     try:
