@@ -1,13 +1,10 @@
-"""Tests of the web are coroutines: each runs on an event loop of its own."""
+"""A city that recorded, for the tests of the web."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.recorded import Recorded
-from tests.player.conftest import pytest_pyfunc_call
-
-__all__ = ["pytest_pyfunc_call"]
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,12 +17,12 @@ import pytest
 
 from civicam.app import City, run_recorder
 from civicam.config import DataFolder
+from civicam.core.child import ChildKind
 from civicam.core.clock import SystemClock
 from civicam.core.errors import WorkerError
 from civicam.recorder.plan import VolumePlan
 from civicam.recorder.status import RecorderStatus
-from civicam.web import keeper
-from civicam.web.keeper import WebKeeper
+from civicam.web.keeper import KIND, WebKeeper
 from civicam.web.plan import WebPlan, WebReport
 from civicam.web.server import listen
 from tests.fakes.odd_camera import until
@@ -30,11 +31,11 @@ WITHIN_S = 60.0
 
 
 @contextlib.asynccontextmanager
-async def kept(folder: Path, allow: str = "local") -> AsyncIterator[WebKeeper]:
+async def kept(folder: Path, allow: str = "local", kind: ChildKind[WebReport] = KIND) -> AsyncIterator[WebKeeper]:
     """A city's web process, run as the recorder runs it."""
     environment = {"CIVICAM_WEB__ALLOW": allow}
     city = City.create(DataFolder(folder), "Khujand", environment)
-    one = WebKeeper(city.web_plan(), clock=SystemClock(), rng=random.Random(1))
+    one = WebKeeper(city.web_plan(), clock=SystemClock(), rng=random.Random(1), kind=kind)
     stop = asyncio.Event()
     running = asyncio.create_task(one.run(stop))
     try:
@@ -67,11 +68,8 @@ async def test_without_a_policy_it_refuses_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-async def test_one_that_dies_or_hangs_is_told_and_started_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
-) -> None:
-    monkeypatch.setattr(keeper, "_SILENT_AFTER_S", 5.0)
-    async with kept(tmp_path) as one:
+async def test_one_that_dies_or_hangs_is_told_and_started_anew(tmp_path: Path, how: signal.Signals) -> None:
+    async with kept(tmp_path, kind=replace(KIND, silent_after_s=5.0)) as one:
         first = one.pid
         assert first is not None
         os.kill(first, how)

@@ -5,17 +5,11 @@ does, whoever closed it. What takes time is on threads; the event loop takes in,
 """
 
 import asyncio
-import logging
-import os
 import random
-import signal
-import sys
 from typing import Final
 
-import uvloop
-
 from civicam.core.clock import Clock, SystemClock
-from civicam.core.errors import CivicamError
+from civicam.core.parent import Parent, parent, run_child
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser, policy_named
 from civicam.web.parts import Parts, running_parts
@@ -25,15 +19,12 @@ from civicam.web.server import WebServer, address_of, listen
 _REPORT_EVERY_S: Final = 1.0
 
 
-async def serve(
-    plan: WebPlan, stop: asyncio.Event, reports: asyncio.WriteTransport, *, clock: Clock, rng: random.Random
-) -> None:
-    """Serves what `plan` says until `stop` is set.
+async def serve(plan: WebPlan, told: Parent, *, clock: Clock, rng: random.Random) -> None:
+    """Serves what `plan` says until the parent wants it no longer.
 
     Args:
         plan: what to serve.
-        stop: ends it.
-        reports: where reports go.
+        told: the parent.
         clock: the time.
         rng: jitter.
 
@@ -46,54 +37,23 @@ async def serve(
         async with running_parts(plan, clock=clock, rng=rng) as parts:
             services = Services(plan.city, Authoriser(clock, policy), parts.directory, parts.media, parts.watch, clock)
             server = WebServer(Application(services).app)
-            telling = asyncio.create_task(_tell(parts, address_of(listening), reports, clock))
+            telling = asyncio.create_task(_tell(parts, address_of(listening), told, clock))
             try:
-                await server.run_until(stop, listening)
+                await server.run_until(told.stop, listening)
             finally:
                 telling.cancel()
 
 
-async def _tell(parts: Parts, address: str, reports: asyncio.WriteTransport, clock: Clock) -> None:
-    """Reports once a second, to whoever listens."""
+async def _tell(parts: Parts, address: str, told: Parent, clock: Clock) -> None:
     while True:
-        report = WebReport(address, parts.hub.streams, parts.hub.viewers, parts.alarms())
-        if not reports.is_closing() and not reports.get_write_buffer_size():
-            reports.write(report.to_json().encode() + b"\n")
+        told.report(WebReport(address, parts.hub.streams, parts.hub.viewers, parts.alarms()).to_json())
         await clock.sleep(_REPORT_EVERY_S)
 
 
 async def _main() -> None:
-    loop = asyncio.get_running_loop()
-    commands = asyncio.StreamReader(limit=1 << 20)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    plan = WebPlan.from_json((await commands.readline()).decode())
-    reports, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout)
-    stop = asyncio.Event()
-    waiting = asyncio.create_task(_until_end(commands, stop))
-    try:
-        await serve(plan, stop, reports, clock=SystemClock(), rng=random.Random())
-    finally:
-        waiting.cancel()
-
-
-async def _until_end(commands: asyncio.StreamReader, stop: asyncio.Event) -> None:
-    """Nothing more is to be said to this process; an end means that it is no longer wanted."""
-    while await commands.readline():
-        continue
-    stop.set()
-
-
-def main() -> None:
-    """Runs the web process on this process's standard input and output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the recorder says when; ^C reaches the whole group
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=logging.WARNING, format="civicam web: %(message)s", stream=sys.stderr)
-    try:
-        uvloop.run(_main())
-    except CivicamError as error:
-        sys.stderr.write(f"civicam web: {error}\n")
-        os._exit(1)
+    async with parent() as told:
+        await serve(WebPlan.from_json(told.plan), told, clock=SystemClock(), rng=random.Random())
 
 
 if __name__ == "__main__":
-    main()
+    run_child("web", _main)
