@@ -158,6 +158,7 @@ class City:
             city=self.settings.city.name,
             feed=str(self.data.feed.absolute()),
             scenes=str(self.data.scenes.absolute()),
+            usual=str(self.data.usual.absolute()),
             catalogue=str(self.data.catalogue.absolute()),
             city_key=str(self.data.city_key.absolute()),
             volumes=tuple(VolumePlan(v.name, str(v.root.absolute()), v.reserve_bytes) for v in self.volumes()),

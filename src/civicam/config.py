@@ -226,9 +226,9 @@ class DataFolder:
         return self.root / "feed"
 
     @property
-    def models(self) -> Path:
-        """Where background models are kept."""
-        return self.root / "models"
+    def usual(self) -> Path:
+        """The folder of what cameras' pictures usually look like, which their health is told from after a restart."""
+        return self.root / "usual"
 
     @property
     def scenes(self) -> Path:

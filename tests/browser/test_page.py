@@ -1,9 +1,10 @@
 """Chromium shows the demo: stills, live and recorded pictures, with the keyboard too."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import CAMERA, CAMERAS, PATIENCE_S, Demo, until
 
@@ -152,3 +153,194 @@ def test_the_last_hours_story_is_told(page: Page) -> None:
     open_first(page)
     page.click("#story summary")
     holds(page, "document.querySelector('#gaps').textContent.includes('playable')")
+
+
+# --- frame by frame, gaps, several in step
+
+
+def paused_at(page: Page, demo: Demo, after_s: float = 3) -> float:
+    """Plays what was recorded, pauses it, and goes to a moment of it that is loaded."""
+    open_first(page)
+    play_from(page, demo.recorded()[0])
+    frames_move(page)
+    page.evaluate("document.querySelector('#video').pause()")
+    page.evaluate(f"document.querySelector('#video').currentTime = {after_s}")
+    return settled_time(page)
+
+
+def settled_time(page: Page) -> float:
+    holds(page, "!document.querySelector('#video').seeking && document.querySelector('#video').readyState >= 2")
+    return float(page.evaluate("document.querySelector('#video').currentTime"))
+
+
+def stepped(page: Page, before: float, act: Callable[[], None]) -> float:
+    act()
+    holds(page, f"document.querySelector('#video').currentTime !== {before}")
+    return settled_time(page)
+
+
+def test_a_paused_recording_is_stepped_frame_by_frame_with_keys_and_buttons(page: Page, demo: Demo) -> None:
+    start = paused_at(page, demo)
+    page.locator("#video").focus()
+    first = stepped(page, start, lambda: page.keyboard.press("."))
+    second = stepped(page, first, lambda: page.get_by_role("button", name="One frame on").click())
+    third = stepped(page, second, lambda: page.keyboard.press("."))
+    frame_s = third - second
+    assert 0 < frame_s < 0.2
+    assert abs(second - first - frame_s) < frame_s / 2
+    back = stepped(page, third, lambda: page.get_by_role("button", name="One frame back").click())
+    assert abs(back - second) < 0.002
+    again = stepped(page, back, lambda: page.keyboard.press(","))
+    assert abs(again - first) < 0.002
+    assert page.evaluate("document.querySelector('#video').paused")
+
+
+def test_a_comma_that_is_typed_into_a_field_is_no_step(page: Page, demo: Demo) -> None:
+    start = paused_at(page, demo)
+    page.locator("#moment").focus()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.press(",")
+    page.locator("#video").focus()
+    stepped(page, start, lambda: page.keyboard.press("."))
+    assert sum("/frame?" in url for url in asked) == 1
+
+
+def test_the_timeline_shows_stills_of_the_past_and_seeks(page: Page, demo: Demo) -> None:
+    paused_at(page, demo)
+    slider, still = page.locator("#timeline"), "document.querySelector('#preview img')"
+    slider.hover()
+    holds(page, f"{still}.naturalWidth > 0 && !document.querySelector('#preview').hidden")
+    assert page.evaluate(f"{still}.naturalWidth") <= 320
+    page.mouse.move(5, 5)
+    holds(page, "document.querySelector('#preview').hidden")
+    page.locator("#video").focus()
+    while page.evaluate("document.activeElement.id") != "timeline":
+        page.keyboard.press("Tab")
+    holds(page, "!document.querySelector('#preview').hidden")
+    page.keyboard.press("Home")
+    holds(page, "document.querySelector('#video').currentTime === 0")
+    assert page.get_attribute("#timeline", "aria-valuetext")
+
+
+WALLS = "[...document.querySelectorAll('#screens video')].map((video) => video.shownTime)"
+
+
+def play_together(page: Page, count: int, wall_ns: int) -> None:
+    boxes = page.get_by_role("checkbox")
+    boxes.nth(count - 1).wait_for()
+    for number in range(count):
+        boxes.nth(number).check()
+    page.click("#open-together")
+    page.fill(
+        "#together-moment", datetime.fromtimestamp(wall_ns // 1_000_000_000 + 1, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    )
+    page.click("#together-play")
+    page.evaluate("""() => {
+        for (const video of document.querySelectorAll('#screens video')) {
+            const next = (now, frame) => { video.shownTime = frame.mediaTime; video.requestVideoFrameCallback(next); };
+            video.requestVideoFrameCallback(next);
+        }
+    }""")
+
+
+def apart(page: Page, samples: int = 40) -> list[float]:
+    """How far the videos' shown frames are apart, in seconds of the player's time, at so many moments."""
+    found = []
+    for _ in range(samples):
+        times = page.evaluate(WALLS)
+        found.append(max(times) - min(times))
+        page.wait_for_timeout(100)
+    return sorted(found)
+
+
+def test_two_cameras_play_in_step_and_seek_together(page: Page, demo: Demo) -> None:
+    play_together(page, 2, demo.recorded()[0])
+    holds(page, f"{WALLS}.every((time) => time > 2)")
+    frame_s = 1 / 15
+    assert apart(page)[-4] <= 0.1 + frame_s / 100, "nine in ten within 100 ms"
+    before = page.evaluate(WALLS)
+    page.locator("#together-timeline").evaluate(
+        "slider => { slider.value = 12; slider.dispatchEvent(new Event('input', { bubbles: true })); }"
+    )
+    holds(page, f"{WALLS}.every((time) => time > 13)")
+    assert max(before) < 12
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(1000)
+    assert apart(page, 3)[-1] <= 0.1
+    stood = page.evaluate(WALLS)
+    page.wait_for_timeout(500)
+    assert page.evaluate(WALLS) == stood
+
+
+def test_four_cameras_go_faster_together_and_a_fifth_is_not_taken(page: Page, demo: Demo) -> None:
+    play_together(page, 4, demo.recorded()[0])
+    page.select_option("#together-speed", "4")
+    holds(page, "[...document.querySelectorAll('#screens video')].every((video) => video.currentTime > 1)")
+    assert page.locator("#screens figure").count() == 4
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#together:not([open])", state="attached")
+
+
+GAP = "document.querySelector('#gap')"
+
+
+def with_a_gap(page: Page, camera: str = "*") -> None:
+    """The playlist's segments from the third to the fifth are a gap, and the coverage says why."""
+    found: dict[str, str] = {}
+
+    def playlist(route: Route) -> None:
+        answer = route.fetch()
+        lines, number = [], 0
+        for line in answer.text().splitlines():
+            if line.startswith("#EXT-X-PROGRAM-DATE-TIME:"):
+                found["from" if number < 3 else "to"] = line.partition(":")[2] if number < 6 else found["to"]
+            if line.startswith("#EXTINF"):
+                number += 1
+                lines += ["#EXT-X-GAP"] if 3 <= number <= 5 else []
+            lines.append(line)
+        route.fulfill(response=answer, body="\n".join(lines))
+
+    def coverage(route: Route) -> None:
+        answer = route.fetch()
+        gap = {"from": found["from"], "to": found["to"], "cause": "camera silent"}
+        route.fulfill(response=answer, json=answer.json() | {"gaps": [gap]})
+
+    page.route(f"**/api/cameras/{camera}/playback.m3u8*", playlist)
+    page.route(f"**/api/cameras/{camera}/coverage*", coverage)
+
+
+def test_a_gap_is_told_with_its_cause_and_passed_over(page: Page, demo: Demo) -> None:
+    with_a_gap(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_first(page)
+    play_from(page, demo.recorded()[0])
+    holds(page, f"!{GAP}.hidden && {GAP}.textContent.startsWith('Missing from')")
+    assert page.inner_text("#gap").endswith(": camera silent.")
+    before = page.evaluate("document.querySelector('#video').currentTime")
+    holds(page, f"{GAP}.hidden && document.querySelector('#video').currentTime > {before} + 8")
+    frames_move(page)
+    starts = [url for url in asked if "/playback.m4s?" in url]
+    assert len(starts) == len(set(starts)) >= 3
+
+
+def test_of_cameras_in_step_one_shows_its_gap_and_the_others_go_on(page: Page, demo: Demo) -> None:
+    with_a_gap(page, CAMERA)
+    play_together(page, 2, demo.recorded()[0])
+    gaps = "[...document.querySelectorAll('#screens .gap')]"
+    holds(page, f"!{gaps}[0].hidden && {gaps}[0].textContent.endsWith('camera silent.')")
+    assert page.evaluate(f"{gaps}[1].hidden")
+    first, second = page.evaluate(WALLS)
+    holds(page, f"{WALLS}[1] > {second} + 2")
+    assert page.evaluate(WALLS)[0] <= first + 0.2
+    holds(page, f"{gaps}[0].hidden")
+    holds(page, f"{WALLS}[0] > {first} + 10")
+    page.wait_for_timeout(1500)
+    assert apart(page, 20)[-3] <= 0.1
+
+
+def test_a_live_view_knows_when_its_frames_were_seen(page: Page) -> None:
+    open_first(page)
+    frames_move(page)
+    holds(page, "document.querySelector('#clock').textContent !== ''")

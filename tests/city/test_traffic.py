@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from civicam.city.scene_kinds import KINDS, make_scene
+from civicam.city.scene_kinds import KINDS, make_scene, stay_a_while
 from civicam.city.traffic import Kind, Lane, Signals, Standing, State, Stop, simulate
 
 CARS = {Kind.CAR: 1.0}
@@ -67,6 +67,20 @@ def test_the_loop_goes_on_where_it_ended(kind: str) -> None:
         )
         jumps.append(min(math.hypot(x - other.x_m, y - other.y_m) for other in first))
     assert sum(jump < 0.3 for jump in jumps) >= 0.9 * len(jumps)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_stays_a_while_is_in_their_place_for_less_than_half_of_the_loop(kind: str) -> None:
+    scene = make_scene(kind, random.Random(3))
+    stay_a_while(scene, 30.0, 3)
+    people = [one for one in scene.standing if one.kind is Kind.PEDESTRIAN]
+    assert people
+    for one in people:
+        states = [one.state(1, number / 5, 30.0) for number in range(150)]
+        there = [(state.x_m, state.y_m) == (one.x_m, one.y_m) for state in states]
+        assert 0.25 < sum(there) / len(there) < 0.35
+        ways = [math.dist((a.x_m, a.y_m), (b.x_m, b.y_m)) for a, b in itertools.pairwise(states)]
+        assert max(ways) < 0.3  # a step of a walk: nobody jumps
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,7 @@ from civicam.recorder.feed_client import FeedClient, Subscription
 from civicam.recorder.feed_messages import Level
 from civicam.redaction.picture import Picture
 from civicam.redaction.redacted import RedactedPicture
-from civicam.vision.health import HealthEvent, HealthKind
+from civicam.vision.health import HealthEvent, HealthKind, HealthWatch
 from civicam.vision.model_store import ModelStore
 from civicam.vision.watch import Watch, WatchParts, WatchSettings
 from tests.fakes.house import House, main_stream, record
@@ -97,8 +97,11 @@ class Post:
     stills: list[RedactedPicture] = field(default_factory=list)
     events: list[HealthEvent] = field(default_factory=list)
     given: list[bytes | None] = field(default_factory=list)
+    first: list[list[HealthEvent]] = field(default_factory=list)
 
-    def watch(self, store: ModelStore | None = None, *, works: bool = True) -> Watch:
+    def watch(
+        self, store: ModelStore | None = None, *, works: bool = True, health_store: ModelStore | None = None
+    ) -> Watch:
         if works:
             self.redactor.works.set()
         parts = WatchParts(
@@ -107,6 +110,8 @@ class Post:
             store=store,
             still=lambda _, redacted: self.stills.append(redacted),
             event=lambda _, event: self.events.append(event),
+            health_store=health_store,
+            first_seen=lambda _, lasting, __: self.first.append(lasting),
         )
         watch = Watch(parts, WatchSettings(threads=2, save_every_s=10))
         watch.apply({CAMERA: KEY})
@@ -325,6 +330,45 @@ def test_a_covered_camera_is_an_event_that_lasts_and_ends() -> None:
         await watch.close()
 
     play(test)
+
+
+def test_a_restart_forgets_neither_what_is_wrong_nor_what_the_camera_usually_shows(tmp_path: Path) -> None:
+    setup, scene = coded_scene(covered=False)
+    _, covered = coded_scene(covered=True)
+    store = ModelStore(tmp_path, CityKey(bytes(32)))
+
+    async def covered_when_it_stops() -> None:
+        post = Post()
+        watch = post.watch(health_store=store)
+        post.feed.sinks[KEY].setup(setup)
+        await post.see(watch, [later(scene[n % 2], 4 * n) for n in range(15)])
+        await post.see(watch, [later(covered[n % 2], 60 + 4 * n) for n in range(15)])
+        await until(lambda: len(post.events) == 1)
+        assert post.first == [[]]
+        await watch.close()
+
+    async def still_covered_and_then_well() -> None:
+        post = Post()
+        watch = post.watch(health_store=store)
+        post.feed.sinks[KEY].setup(setup)
+        await post.see(watch, [later(covered[n % 2], 130 + 4 * n) for n in range(8)])
+        ((lasting,),) = post.first
+        assert lasting.kind is HealthKind.COVERED
+        assert watch.lasting()[CAMERA][0].began_wall_ns == lasting.began_wall_ns
+        assert not post.events
+        await post.see(watch, [later(scene[n % 2], 170 + 4 * n) for n in range(12)])
+        await until(lambda: len(post.events) == 1)
+        assert post.events[0].ended_wall_ns is not None
+        await watch.close()
+
+    play(covered_when_it_stops)
+    play(still_covered_and_then_well)
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing", b"PK\x03\x04", bytes(5000)])
+def test_what_is_no_scene_of_a_cameras_health_is_refused(data: bytes) -> None:
+    with pytest.raises(RedactionError, match="no scene"):
+        HealthWatch.from_bytes(data)
 
 
 def coded_scene(*, covered: bool) -> tuple[H264Setup, list[Sample]]:

@@ -58,7 +58,10 @@ class KnownHealth:
 
     known: dict[CameraId, list[HealthEvent]] = field(default_factory=dict)
 
-    def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
+    def lasting(self, camera: CameraId) -> list[HealthEvent]:
+        return [event for event in self.known.get(camera, []) if event.ended_wall_ns is None]
+
+    async def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
         return [
             event
             for event in self.known.get(camera, [])

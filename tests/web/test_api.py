@@ -19,6 +19,7 @@ from civicam.web.api import COVERAGE_MOST_S
 from civicam.web.authorise import LocalOnly, Purpose, RefuseAll, Viewer
 from civicam.web.gate import moment
 from civicam.web.guard import PATH_BYTES, QUERY_BYTES
+from civicam.web.page_files import page_files
 from civicam.web.problem import MEDIA_TYPE
 from tests.fakes.recorded import START_NS, S
 from tests.web.served import CAMERA, served
@@ -258,7 +259,9 @@ async def test_the_page_is_served_with_all_that_it_names(city: Path) -> None:
         assert "<script>" not in page
         assert "style=" not in page
         assert " on" + "click" not in page
-        for path in ("/page/page.css", "/page/page.js", "/page/live.js", "/page/playback.js", "/page/icon.svg"):
+        named = {f"/page/{name}" for name in page_files() if name != "index.html"}
+        assert named > {"/page/page.css", "/page/page.js", "/page/live.js", "/page/together.js", "/page/icon.svg"}
+        for path in sorted(named):
             first = await web.client.get(path)
             assert first.status_code == 200
             assert "https://" not in first.text

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from civicam.catalogue import cameras, holds, segments
+from civicam.catalogue import cameras, health, holds, segments
 from civicam.catalogue.coverage import Completeness, Coverage, explain
 from civicam.catalogue.database import Database
-from civicam.catalogue.models import Camera, Expired, GapRow, Hold, Segment
+from civicam.catalogue.models import Camera, Expired, GapRow, HealthRow, Hold, Segment
 from civicam.catalogue.rollup import HOUR_NS, Hour, HourKey, by_hour, count_window, segment_spans, stored_hours
 from civicam.catalogue.salvage import CONFIGURATION, Row
 from civicam.core.errors import CatalogueError
@@ -343,6 +343,25 @@ class Catalogue:
         """Returns the active holds, oldest first."""
         with self._database.reading() as connection:
             return holds.list_holds(connection)
+
+    # Health
+
+    def put_health(self, rows: Sequence[HealthRow], *, keep_ns: int) -> None:
+        """Stores events, and what became of them; a camera's events that ended `keep_ns` before are deleted."""
+        with self._database.writing() as connection:
+            for row in rows:
+                health.put_health(connection, row)
+                health.forget_health(connection, row.camera, row.began_wall_ns - keep_ns)
+
+    def settle_health(self, camera: CameraId, lasting: Collection[HealthRow], *, at_ns: int) -> None:
+        """Ends at `at_ns` whatever was left open of a camera, but for what lasts."""
+        with self._database.writing() as connection:
+            health.settle_health(connection, camera, lasting, at_ns)
+
+    def health(self, camera: CameraId, window: Span) -> list[HealthRow]:
+        """Returns what was wrong with a camera's picture within `window`, by when it began."""
+        with self._database.reading() as connection:
+            return health.list_health(connection, camera, window)
 
     # Runs
 

@@ -106,3 +106,22 @@ class Hold:
     start_wall_ns: int
     end_wall_ns: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRow:
+    """Something that was wrong with a camera's picture.
+
+    Attributes:
+        camera: whose.
+        kind: what, in the words of `vision.health.HealthKind`.
+        began_wall_ns: the first picture that showed it.
+        confidence: how sure that was, 0 to 1.
+        ended_wall_ns: the first picture that did not, None while it lasts.
+    """
+
+    camera: CameraId
+    kind: str
+    began_wall_ns: int
+    confidence: float
+    ended_wall_ns: int | None

@@ -23,6 +23,7 @@ CONFIGURATION = {
     "due": ("stream_id, start_ns", "stream_id, start_ns, end_ns"),
     "holds": ("id", "id, camera, start_ns, end_ns, reason, added_ns, released_ns"),
     "runs": ("epoch", "epoch, begin_ns, end_ns"),
+    "health": ("camera, began_ns, kind", "camera, began_ns, kind, confidence, ended_ns"),
 }
 """Tables that only the catalogue has, each with its key and its columns, parents before children."""
 
@@ -84,7 +85,7 @@ class OldCatalogue:
     def configuration(self) -> dict[str, list[Row]]:
         """Returns the rows of `CONFIGURATION`'s tables, as far as they can be read."""
         found = {table: self._read(table, *CONFIGURATION[table]) for table in CONFIGURATION}
-        for table, number in (("cameras", 0), ("streams", 1), ("holds", 1)):
+        for table, number in (("cameras", 0), ("streams", 1), ("holds", 1), ("health", 0)):
             found[table] = [row for row in found[table] if self._is_camera(row[number], table)]
         found["streams"] = [row for row in found["streams"] if row[2] in set(StreamName)]
         return found
@@ -132,6 +133,6 @@ class OldCatalogue:
         try:
             for row in self._connection.execute(sql, parameters):
                 found[row] = None
-        except (sqlite3.Error, ValueError):
-            return False
+        except (sqlite3.Error, ValueError) as error:
+            return "no such table: health" in str(error)  # an older civicam's catalogue has none
         return True

@@ -27,7 +27,7 @@ from civicam.city.draw import Renderer
 from civicam.city.encode import Encoding, encode
 from civicam.city.loop import LoopedStream
 from civicam.city.picture import Picture
-from civicam.city.scene_kinds import KINDS
+from civicam.city.scene_kinds import KINDS, stay_a_while
 from civicam.city.truth import frame_line, head_line, truth_of
 from civicam.city.video import load_video
 from civicam.core.errors import CityError
@@ -212,6 +212,7 @@ def _make(job: _Job, tell: Callable[[int], None]) -> None:
         fps=encoding.fps,
         frames=job.spec.frames,
         conditions=job.conditions,
+        alter=lambda scene: stay_a_while(scene, job.spec.seconds, job.seed),
     )
     with tempfile.TemporaryDirectory(dir=job.folder, prefix=".making-") as scratch:
         video, truth = Path(scratch) / job.video.name, Path(scratch) / job.truth.name

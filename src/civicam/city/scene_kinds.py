@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from civicam.city.scene import (
     Box,
@@ -368,3 +369,15 @@ def _stand_people(scene: Scene, rng: random.Random, places: list[Point]) -> None
     for x, y in places:
         heading = rng.uniform(0, 360)
         scene.standing.append(Standing(Kind.PEDESTRIAN, x, y, heading, rng.getrandbits(31)))
+
+
+def stay_a_while(scene: Scene, loop_s: float, seed: int) -> None:
+    """Lets those who stand come and go: each is in its place for three tenths of the loop.
+
+    Who stands in one place all the time is what a place looks like, to people and to background models.
+    """
+    rng = random.Random(seed)
+    for index, one in enumerate(scene.standing):
+        if one.kind is Kind.PEDESTRIAN:
+            comes_s = loop_s * rng.uniform(0.15, 0.55)
+            scene.standing[index] = replace(one, comes_s=comes_s, leaves_s=comes_s + 0.3 * loop_s)

@@ -29,6 +29,7 @@ _SPEED_FACTOR = {Kind.CAR: 1.0, Kind.BUS: 0.85, Kind.CYCLIST: 1.0, Kind.PEDESTRI
 _AMBER = 0.07  # of the cycle, after green
 _CYCLE_S = 30.0
 _DRIVES_OFF_M_S, _DRIVES_OFF_M_S2 = 8.0, 1.8
+_WALKS_M_S = 1.3
 STANDING_M_S = 0.2
 """Slower than this is standing."""
 
@@ -95,7 +96,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Someone or something that stays where it is for the whole loop, or until it drives off.
+    """Someone or something that stays where it is for the whole loop, or for a part of it.
 
     Attributes:
         kind: what it is.
@@ -103,8 +104,9 @@ class Standing:
         y_m: where its middle is.
         heading_deg: clockwise from the y axis.
         look: a seed for its shape and colours.
-        leaves_s: when it drives off straight ahead, on the loop's clock; None: it stays. It is back, all at once, when
+        leaves_s: when it goes off straight ahead, on the loop's clock; None: it stays. It is back, all at once, when
             the loop begins anew.
+        comes_s: when somebody on foot has come here, straight from behind; None: they are there from the beginning.
     """
 
     kind: Kind
@@ -113,19 +115,28 @@ class Standing:
     heading_deg: float
     look: int
     leaves_s: float | None = None
+    comes_s: float | None = None
 
     def state(self, identity: int, time_s: float, loop_s: float) -> "State":
         """What it does at a time on the loop's clock."""
-        since = -loop_s
-        still = State(identity, self.kind, self.look, self.x_m, self.y_m, self.heading_deg, standing_since_s=since)
+        since = -loop_s if self.comes_s is None else self.comes_s
+        if self.comes_s is not None and time_s < self.comes_s:
+            return self._gone((time_s - self.comes_s) * _WALKS_M_S, _WALKS_M_S, identity)
         if self.leaves_s is None or time_s <= self.leaves_s:
-            return still
+            x, y = self.x_m, self.y_m
+            return State(identity, self.kind, self.look, x, y, self.heading_deg, standing_since_s=since)
+        if self.kind is Kind.PEDESTRIAN:
+            return self._gone((time_s - self.leaves_s) * _WALKS_M_S, _WALKS_M_S, identity)
         speed = min(_DRIVES_OFF_M_S2 * (time_s - self.leaves_s), _DRIVES_OFF_M_S)
         rising_s = min(time_s - self.leaves_s, _DRIVES_OFF_M_S / _DRIVES_OFF_M_S2)
         way = _DRIVES_OFF_M_S2 * rising_s**2 / 2 + _DRIVES_OFF_M_S * (time_s - self.leaves_s - rising_s)
+        return self._gone(way, speed, identity)
+
+    def _gone(self, way_m: float, speed_m_s: float, identity: int) -> "State":
+        """On its way, so far from its place: before it, or beyond it."""
         heading = math.radians(self.heading_deg)
-        x, y = self.x_m + way * math.sin(heading), self.y_m + way * math.cos(heading)
-        return State(identity, self.kind, self.look, x, y, self.heading_deg, speed, way)
+        x, y = self.x_m + way_m * math.sin(heading), self.y_m + way_m * math.cos(heading)
+        return State(identity, self.kind, self.look, x, y, self.heading_deg, speed_m_s, way_m)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from civicam.redaction.settings import RedactionSettings
 from civicam.redaction.small import Float, Grid, SmallPicture, make_small
 
 _LEARN_EVERY_S = 0.2
-_DERIVE_EVERY_S = 1.0
-_STAYS_EVERY_S = 2.0
+_DERIVE_EVERY_S = 3.0
+_STAYS_EVERY_S = 4.0
 _LONGEST_STEP_S = 10.0
 _DEVIATION_TAU_S = 20.0
 _DEVIATION_A_MEAN = 1.25
@@ -85,7 +85,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class _Derived:
-    """What follows from the scene, found anew once a second.
+    """What follows from the scene, found anew every few seconds.
 
     Attributes:
         fine_limit: what difference of luma is something.
@@ -300,20 +300,22 @@ class BackgroundModel:
             self._derived, self._derive_in_s = None, _DERIVE_EVERY_S
 
     def _follow(self, small: SmallPicture, scene: Scene, away: tuple[Float, Float], since_s: float) -> None:
-        free = 1 - self._covered.astype(np.float32)
-        units = _spread(free, self.grid.units_a_cell)
-        fine = _spread(free, 2 * self.grid.units_a_cell)
         share, deviation_share = _share(since_s, self.settings.tau_s), _share(since_s, _DEVIATION_TAU_S)
+        weights = (1 - self._covered.astype(np.float32)) * share
+        units = _spread(weights, self.grid.units_a_cell)
+        fine = _spread(weights, 2 * self.grid.units_a_cell)
         for mean, value, weight in ((scene.fine, small.fine, fine), (scene.coarse, small.coarse, units)):
             step = value - mean
-            step *= weight * share
+            step *= weight
             np.add(mean, step, out=mean)
+        fine *= deviation_share / share
+        units *= deviation_share / share
         for deviation, difference, weight in (
             (scene.fine_deviation, away[0], fine),
             (scene.coarse_deviation, away[1], units),
         ):
             step = difference - deviation
-            step *= weight * deviation_share
+            step *= weight
             np.add(deviation, step, out=deviation)
 
     def _let_stay(self, small: SmallPicture, scene: Scene, since_s: float) -> None:

@@ -3,13 +3,17 @@
 All maps are of a small luma picture about 160 pixels wide, cut into blocks of 8 pixels; none says who is in it.
 """
 
+import io
+import json
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from civicam.core.errors import RedactionError
 from civicam.redaction.picture import Picture, Plane
 
 Map: TypeAlias = NDArray[np.float32]
@@ -19,6 +23,7 @@ _BLOCK_PX = 8
 _LEAST_SIDE_PX = 64
 _COARSE_PX = 4
 _EPSILON = 1e-6
+_MAPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,16 @@ class Look:
     dark: float
     bright: float
     white: float
+
+
+def _check_maps(maps: list[Map]) -> None:
+    """Raises ValueError where these are no maps of one picture."""
+    rows, columns = maps[0].shape
+    wanted = [(rows, columns)] * 3 + [(rows // _BLOCK_PX, columns // _BLOCK_PX)] * 2
+    if [one.shape for one in maps] != wanted or min(rows, columns) < _BLOCK_PX:
+        raise ValueError("not the shapes of a picture's maps")
+    if any(one.dtype != np.float32 or not np.isfinite(one).all() for one in maps):
+        raise ValueError("not the values of a picture's maps")
 
 
 def look_at(picture: Picture) -> Look | None:
@@ -138,6 +153,32 @@ class SceneReference:
         self._white = look.white
         self.count = 1
         self.bright = look.bright
+
+    def to_bytes(self, said: dict[str, Any]) -> bytes:
+        """The scene, and what its owner adds, as a NumPy archive (`.npz`)."""
+        about = {"white": self._white, "bright": self.bright, "count": self.count, "said": said}
+        file = io.BytesIO()
+        np.savez(file, np.frombuffer(json.dumps(about).encode(), np.uint8), *self._maps)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, tau_s: float) -> tuple["SceneReference", dict[str, Any]]:
+        """The scene that `to_bytes` gave, and what its owner added.
+
+        Raises:
+            RedactionError: the bytes are something else.
+        """
+        one = cls.__new__(cls)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                about, *one._maps = (file[f"arr_{number}"] for number in range(1 + _MAPS))
+            about = json.loads(about.tobytes())
+            _check_maps(one._maps)
+            one._tau_s, one._white, one.bright = tau_s, float(about["white"]), float(about["bright"])
+            one.count, said = int(about["count"]), dict(about["said"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+            raise RedactionError("these bytes are no scene of a camera's health") from None
+        return one, said
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from civicam.core.errors import RedactionError
 from civicam.redaction.picture import Picture
 from civicam.vision.appearance import Comparison, Look, SceneReference, change_between, look_at
 
@@ -78,6 +79,34 @@ class HealthWatch:
         self._last_ns: int | None = None
         self._usable_ns: int | None = None
         self._match = self._usual_match = 1.0
+
+    def to_bytes(self) -> bytes:
+        """What a watch that goes on after a restart must know: the scene, and what is wrong; empty while it is cold."""
+        if self._scene is None or not self.is_warm:
+            return b""
+        lasting = [[event.kind.value, event.began_wall_ns, event.confidence] for event in self.lasting]
+        return self._scene.to_bytes(
+            {"usual_match": self._usual_match, "usable_ns": self._usable_ns, "lasting": lasting}
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "HealthWatch":
+        """A watch that goes on from what `to_bytes` gave.
+
+        Raises:
+            RedactionError: the bytes are something else.
+        """
+        scene, said = SceneReference.from_bytes(data, _TAU_S)
+        watch = cls()
+        try:
+            watch._scene, watch._usual_match = scene, float(said["usual_match"])
+            watch._usable_ns = None if said["usable_ns"] is None else int(said["usable_ns"])
+            for kind, began_ns, confidence in said["lasting"]:
+                condition = watch._conditions[HealthKind(kind)]
+                condition.event = HealthEvent(condition.kind, int(began_ns), float(confidence))
+        except (KeyError, TypeError, ValueError):
+            raise RedactionError("these bytes are no scene of a camera's health") from None
+        return watch
 
     @property
     def lasting(self) -> list[HealthEvent]:

@@ -85,6 +85,8 @@ class WatchParts:
         still: gets each picture as it may be shown; called on threads, for one camera on one at a time. None where
             nobody wants any.
         event: told of what begins and what ends, on the event loop.
+        health_store: keeps what is known of a camera's usual picture, None for nowhere.
+        first_seen: told once, with the first picture of a camera and its time, what is wrong with it from before.
     """
 
     feed: KeyFeed
@@ -92,6 +94,8 @@ class WatchParts:
     store: ModelStore | None = None
     still: Callable[[CameraId, RedactedPicture], None] | None = None
     event: Callable[[CameraId, HealthEvent], None] | None = None
+    health_store: ModelStore | None = None
+    first_seen: Callable[[CameraId, list[HealthEvent], int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,7 @@ class _Camera:
         self._job: asyncio.Future[list[HealthEvent]] | asyncio.Future[bytes | None] | None = None
         self._asked: asyncio.Future[bytes | None] | None = None
         self._ended: deque[HealthEvent] = deque(maxlen=_MOST_EVENTS)
-        self._is_ended = False
+        self._is_ended = self._is_told = False
         self._subscription = parts.feed.subscribe(key, Level.KEYS, self)
 
     def setup(self, setup: H264Setup) -> None:
@@ -292,12 +296,19 @@ class _Camera:
             self._counters.failed += 1
             _log.error("%s: a key could not be dealt with", self.key, exc_info=error)
         else:
+            self._tell_first()
             for event in job.result():
                 if event.ended_wall_ns is not None:
                     self._ended.append(event)
                 if self._parts.event is not None:
                     self._parts.event(self.key.camera, event)
         self._begin()
+
+    def _tell_first(self) -> None:
+        work, told = self._work, self._parts.first_seen
+        if told is not None and not self._is_told and work.first_lasting is not None:
+            told(self.key.camera, work.first_lasting, work.wall_ns)
+            self._is_told = True
 
 
 @dataclass(slots=True)
@@ -310,10 +321,11 @@ class _Work:
     counters: WatchCounters
     lasting: list[HealthEvent] = field(default_factory=list)
     _decoder: Decoder = field(default_factory=Decoder)
-    _health: HealthWatch = field(default_factory=HealthWatch)
+    first_lasting: list[HealthEvent] | None = None
+    wall_ns: int = 0
+    _health: HealthWatch | None = None
     _redactor: KeyRedactor | None = None
     _setup: H264Setup | None = None
-    _wall_ns: int = 0
     _turn: int | None = None
 
     def see(self, setup: H264Setup, sample: Sample) -> list[HealthEvent]:
@@ -327,6 +339,9 @@ class _Work:
         for picture in pictures:
             self.counters.pictures += 1
             self._redact(picture)
+            if self._health is None:
+                self._health = self._make_health(picture.wall_ns)
+                self.first_lasting = self._health.lasting
             changed += self._health.see(picture)
             self.lasting = self._health.lasting
         return changed
@@ -338,13 +353,17 @@ class _Work:
         return self._redactor.model.to_bytes()
 
     def save(self) -> None:
-        """Keeps the model as it was at the last picture."""
-        model = self.model()
-        if model is None or self.parts.store is None:
+        """Keeps what is known as it was at the last picture."""
+        keep_ns = self.settings.keep_s * 1_000_000_000
+        self._save(self.parts.store, self.model(), self.wall_ns - keep_ns)
+        self._save(self.parts.health_store, self._health.to_bytes() if self._health else None, self.wall_ns)
+
+    def _save(self, store: ModelStore | None, data: bytes | None, forget_ns: int) -> None:
+        if store is None or not data:
             return
         try:
-            self.parts.store.save(self.key.camera, self._wall_ns, model)
-            self.parts.store.forget(self.key.camera, self._wall_ns - self.settings.keep_s * 1_000_000_000)
+            store.save(self.key.camera, self.wall_ns, data)
+            store.forget(self.key.camera, forget_ns)
         except RedactionError as error:
             self.counters.unsaved += 1
             _log.warning("%s", error)
@@ -356,7 +375,7 @@ class _Work:
         return self._decoder.decode(sample) or self._decoder.flush()
 
     def _redact(self, picture: Picture) -> None:
-        self._wall_ns = picture.wall_ns
+        self.wall_ns = picture.wall_ns
         if self._redactor is None:
             self._redactor = self._make_redactor(picture.wall_ns)
         if self.parts.still is None:
@@ -369,17 +388,33 @@ class _Work:
         self._turn = turn
 
     def _make_redactor(self, wall_ns: int) -> KeyRedactor:
-        kept = self.parts.store.latest(self.key.camera) if self.parts.store is not None else None
-        if kept is not None and 0 <= wall_ns - kept[0] <= self.settings.restore_within_s * 1_000_000_000:
+        if (kept := self._kept(self.parts.store, wall_ns)) is not None:
             try:
-                redactor = self.parts.make_redactor(self.key.camera, kept[1])
+                redactor = self.parts.make_redactor(self.key.camera, kept)
             except RedactionError as error:
-                self.counters.unusable += 1
-                _log.warning("%s: the model kept last cannot be used: %s", self.key, error)
+                self._unusable(error)
             else:
                 self.counters.restored += 1
                 return redactor
         return self.parts.make_redactor(self.key.camera, None)
+
+    def _make_health(self, wall_ns: int) -> HealthWatch:
+        if (kept := self._kept(self.parts.health_store, wall_ns)) is not None:
+            try:
+                return HealthWatch.from_bytes(kept)
+            except RedactionError as error:
+                self._unusable(error)
+        return HealthWatch()
+
+    def _kept(self, store: ModelStore | None, wall_ns: int) -> bytes | None:
+        """What was kept not long ago."""
+        kept = store.latest(self.key.camera) if store is not None else None
+        is_fresh = kept is not None and 0 <= wall_ns - kept[0] <= self.settings.restore_within_s * 1_000_000_000
+        return kept[1] if kept is not None and is_fresh else None
+
+    def _unusable(self, error: RedactionError) -> None:
+        self.counters.unusable += 1
+        _log.warning("%s: what was kept last cannot be used: %s", self.key, error)
 
     def _phase_ns(self) -> int:
         return zlib.crc32(self.key.camera.encode()) * 1_000_000 % (self.settings.save_every_s * 1_000_000_000)

@@ -241,9 +241,7 @@ class Application:
     def _state(self, decision: Decision, camera: Camera) -> State:
         services = self._services
         now_ns = services.clock.wall_ns()
-        lasting = [
-            event for event in services.health.events(camera.id, (now_ns - 1, now_ns)) if event.ended_wall_ns is None
-        ]
+        lasting = services.health.lasting(camera.id)
         return state_of(services.media.seen(decision, camera.id), lasting, now_ns)
 
     def _add_coverage(self, api: FastAPI) -> None:
@@ -261,7 +259,8 @@ class Application:
             directory = self._services.directory
             key = await directory.played_stream(decision.camera)
             found = await directory.coverage(key, decision.window)
-            return _coverage(decision, found, self._services.health.events(decision.camera, decision.window))
+            events = await self._services.health.events(decision.camera, decision.window)
+            return _coverage(decision, found, events)
 
     def _add_frames(self, api: FastAPI) -> None:
         def may_step(

@@ -25,10 +25,18 @@ class Seen:
 
 
 class Health(Protocol):
-    """What is known of the cameras' pictures; `vision.watch.Watch` is one."""
+    """What is known of the cameras' pictures."""
 
-    def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
-        """What touches `window`, by when it began. Must not block."""
+    def lasting(self, camera: CameraId) -> list[HealthEvent]:
+        """What is wrong now. Must not block."""
+        ...
+
+    async def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
+        """What touches `window`, by when it began.
+
+        Raises:
+            CatalogueError: it cannot be read.
+        """
         ...
 
 

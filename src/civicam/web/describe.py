@@ -36,7 +36,10 @@ class _Nothing:
     async def prepare(self, key: StreamKey) -> None:
         pass
 
-    def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
+    def lasting(self, camera: CameraId) -> list[HealthEvent]:
+        return []
+
+    async def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
         return []
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import local
 from typing import Final
@@ -15,6 +16,7 @@ from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock
 from civicam.core.errors import CatalogueError, EncodeError
 from civicam.core.ids import CameraId
+from civicam.core.spans import Span
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
 from civicam.player.archive_reader import ArchiveReader
@@ -27,6 +29,8 @@ from civicam.redaction.redacted import RedactedPicture
 from civicam.redaction.redactor import Redactor
 from civicam.redaction.settings import Cover, RedactionSettings
 from civicam.vision.decoder import Decoder
+from civicam.vision.health import HealthEvent
+from civicam.vision.health_log import HealthLog
 from civicam.vision.model_store import ModelStore
 from civicam.vision.watch import Watch, WatchParts, WatchSettings
 from civicam.web.directory import Directory
@@ -52,6 +56,22 @@ def settings_of(plan: WebPlan, camera: CameraId) -> RedactionSettings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class KnownHealth:
+    """See `conditions.Health`: what lasts is with the watch, what was is written down."""
+
+    watch: Watch
+    log: HealthLog
+
+    def lasting(self, camera: CameraId) -> list[HealthEvent]:
+        """See `Health`."""
+        return self.watch.lasting().get(camera, [])
+
+    async def events(self, camera: CameraId, window: Span) -> list[HealthEvent]:
+        """See `Health`."""
+        return await self.log.events(camera, window)
+
+
 class Parts:
     """What runs behind the routes.
 
@@ -63,7 +83,8 @@ class Parts:
     Attributes:
         directory: which cameras there are.
         media: gives pictures.
-        watch: looks at every camera's keys; knows of their health.
+        watch: looks at every camera's keys; knows of their health now.
+        health: knows of their health, now and before.
         hub: the live views.
     """
 
@@ -78,10 +99,20 @@ class Parts:
         city_key = load_city_key(Path(plan.city_key))
         self._store = ModelStore(Path(plan.scenes), city_key)
         self.directory = Directory(Path(plan.catalogue), clock)
+        log = HealthLog(Path(plan.catalogue), plan.keep_s)
         self.watch = Watch(
-            WatchParts(self._feed, self._redactor, self._store, self._put_still),
+            WatchParts(
+                self._feed,
+                self._redactor,
+                self._store,
+                self._put_still,
+                event=log.event,
+                health_store=ModelStore(Path(plan.usual), city_key),
+                first_seen=log.first_seen,
+            ),
             WatchSettings(save_every_s=plan.save_every_s, keep_s=plan.keep_s),
         )
+        self.health = KnownHealth(self.watch, log)
         self._scenes = Scenes(self.watch, lambda camera: settings_of(plan, camera), clock)
         self.hub = LiveHub(LiveParts(self._feed, Decoder, self._scenes.redactor, self._pool, clock))
         volumes = {volume.name: Volume(volume.name, Path(volume.root), volume.reserve_bytes) for volume in plan.volumes}
@@ -91,7 +122,7 @@ class Parts:
 
     def alarms(self) -> list[str]:
         """What an engineer must look at now."""
-        return [*self._alarms, *self.watch.alarms()]
+        return [*self._alarms, *self.watch.alarms(), *self.health.log.alarms()]
 
     async def run(self) -> None:
         """Keeps everything going, until cancelled."""
@@ -104,6 +135,7 @@ class Parts:
         """Ends live views, keeps what was learned, and closes everything."""
         await self.hub.close()
         await self.watch.close()
+        await self.health.log.close()
         self._pool.shutdown()
         self.media.close()
         self._archive.close()

@@ -31,6 +31,7 @@ class WebPlan:
         city: the city's name.
         feed: the folder of the workers' sockets for live samples.
         scenes: the folder of what was learned of the cameras' scenes.
+        usual: the folder of what their pictures usually look like.
         catalogue: the database's path.
         city_key: the key file's path.
         volumes: where footage is.
@@ -47,6 +48,7 @@ class WebPlan:
     city: str
     feed: str
     scenes: str
+    usual: str
     catalogue: str
     city_key: str
     volumes: tuple[VolumePlan, ...]

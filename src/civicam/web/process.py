@@ -35,7 +35,7 @@ async def serve(plan: WebPlan, told: Parent, *, clock: Clock, rng: random.Random
     policy = policy_named(plan.allow)
     with listen(plan.host, plan.port) as listening:
         async with running_parts(plan, clock=clock, rng=rng) as parts:
-            services = Services(plan.city, Authoriser(clock, policy), parts.directory, parts.media, parts.watch, clock)
+            services = Services(plan.city, Authoriser(clock, policy), parts.directory, parts.media, parts.health, clock)
             server = WebServer(Application(services).app)
             telling = asyncio.create_task(_tell(parts, address_of(listening), told, clock))
             try:

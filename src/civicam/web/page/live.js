@@ -7,6 +7,10 @@ const FASTER = 1.1;
 const KEEP_S = 10; // what was shown longer ago is let go
 const WAITING_MOST = 120; // fragments that wait for the decoder; then it starts anew
 const RETRY_MS = [1000, 10000];
+const TIMES_KEPT = 300; // frames whose wall time is known
+const NTP_AHEAD_S = 2208988800; // from 1900 to 1970
+const MEDIA_HZ = 90000;
+const NTP_PARTS = 2 ** 32;
 
 export class Live {
   /**
@@ -20,7 +24,21 @@ export class Live {
     this.say = say;
     this.pause = RETRY_MS[0];
     this.ended = false;
+    this.times = new Map();
     this.connect();
+  }
+
+  /** When the camera saw what is shown, in milliseconds since 1970, or null. */
+  get wall() {
+    const now = this.video.currentTime;
+    let wall = null;
+    for (const [start, at] of this.times) if (start / MEDIA_HZ <= now + 0.001) wall = at;
+    return wall;
+  }
+
+  /** When the camera saw the frame with this `mediaTime`, or null. */
+  wallOf(mediaTime) {
+    return this.times.get(Math.round(mediaTime * MEDIA_HZ)) ?? null;
   }
 
   close() {
@@ -48,6 +66,7 @@ export class Live {
 
   take(data) {
     if (typeof data !== "string") {
+      this.note(new DataView(data));
       this.queue?.push(data);
       this.feed();
       return;
@@ -55,6 +74,14 @@ export class Live {
     const message = JSON.parse(data);
     if (message.type === "init") this.begin(message.mime);
     if (message.type === "state") this.say(message.text, message.is_bad);
+  }
+
+  /** Keeps the time that a frame says of itself (`prft`, ISO/IEC 14496-12, 8.16.5). */
+  note(data) {
+    if (data.byteLength < 32 || data.getUint32(4) !== 0x70726674) return;
+    const wall = (data.getUint32(16) - NTP_AHEAD_S + data.getUint32(20) / NTP_PARTS) * 1000;
+    this.times.set(Number(data.getBigUint64(24)), wall);
+    if (this.times.size > TIMES_KEPT) this.times.delete(this.times.keys().next().value);
   }
 
   begin(mime) {
@@ -78,6 +105,7 @@ export class Live {
   }
 
   forget() {
+    this.times.clear();
     this.queue = null;
     this.buffer = null;
     this.source = null;
