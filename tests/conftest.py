@@ -1,7 +1,7 @@
 """What holds for every test.
 
-Generated inputs are the same in each run, so that a red run can be run again. A test that is a coroutine function runs on
-an event loop of its own.
+Generated inputs are the same in each run, so that a red run can be run again. A test that is a coroutine function runs
+on an event loop of its own.
 """
 
 import asyncio
