@@ -15,6 +15,7 @@ from civicam.config import (
     MaskSettings,
     Settings,
     VolumeSettings,
+    WitnessSettings,
     load_settings,
     locate_keys,
     parse_settings,
@@ -46,9 +47,10 @@ def test_the_file_that_init_writes_says_the_defaults(city: str) -> None:
 
 def test_the_file_that_init_writes_names_every_setting() -> None:
     named = {path for path in locate_keys(render_default("A city")) if len(path) > 1}
-    assert all(f"# {key} = " in render_default("A city") for key in MaskSettings.__dataclass_fields__)
+    for optional in (MaskSettings, WitnessSettings):
+        assert all(f"# {key} = " in render_default("A city") for key in optional.__dataclass_fields__)
     for section, value in (
-        (name, getattr(Settings(), name)) for name in Settings.__dataclass_fields__ if name != "mask"
+        (name, getattr(Settings(), name)) for name in Settings.__dataclass_fields__ if name not in {"mask", "witness"}
     ):
         prefix, table = ((section, 0), value[0]) if isinstance(value, tuple) else ((section,), value)
         for key in table.__dataclass_fields__:

@@ -21,6 +21,9 @@ from civicam.core.errors import CivicamError, ConfigError, SealError, VolumeErro
 from civicam.core.ids import CameraId, StreamKey
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
+from civicam.ledger.keeper import LedgerKeeper
+from civicam.ledger.log import LedgerFolder, create_log
+from civicam.ledger.plan import LedgerPlan, WitnessPlan
 from civicam.recorder.metrics import MetricsServer
 from civicam.recorder.plan import RecorderPlan, StreamPlan, VolumePlan, WorkerPlan
 from civicam.recorder.status import RateMeter, RecorderStatus, VolumeStatus
@@ -84,9 +87,29 @@ class City:
             raise ConfigError(f"the folder cannot be made: {error.strerror}", where=str(data.root)) from error
         Catalogue.open(data.catalogue, create=True).close()
         city = cls.open(data, environment)
+        city.prepare_ledger()
         for volume in city.volumes():
             volume.prepare()
         return city
+
+    def prepare_ledger(self) -> None:
+        """Makes the city's ledger if there is none: a new city has none, and one of an older civicam.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        folder = LedgerFolder(self.data.ledger)
+        if not folder.about.exists():
+            create_log(folder, self.settings.ledger.origin or _origin(self.settings.city.name), self.key)
+
+    def ledger_plan(self) -> LedgerPlan:
+        """What the ledger's process does."""
+        return LedgerPlan(
+            str(self.data.ledger.absolute()),
+            str(self.data.city_key.absolute()),
+            str(self.data.ledger_socket.absolute()),
+            tuple(WitnessPlan(one.url, one.key) for one in self.settings.witness),
+        )
 
     def catalogue(self) -> Catalogue:
         """The catalogue, opened anew; close it."""
@@ -156,6 +179,7 @@ class City:
         web = self.settings.web
         return WebPlan(
             city=self.settings.city.name,
+            ledger=str(self.data.ledger_socket.absolute()),
             feed=str(self.data.feed.absolute()),
             scenes=str(self.data.scenes.absolute()),
             usual=str(self.data.usual.absolute()),
@@ -177,6 +201,11 @@ class City:
         days = self.settings.retention.days
         limits = {volume.name: volume.limit_bytes for volume in self.settings.volume if volume.limit_bytes}
         return RetentionPolicy(max_age_ns=int(days * DAY_NS) if days else None, limit_bytes=limits)
+
+
+def _origin(city: str) -> str:
+    words = "".join(one if one.isalnum() else " " for one in city.lower()).split()
+    return f"civicam/{'-'.join(words) or 'city'}"
 
 
 class LockHolder(NamedTuple):
@@ -251,6 +280,7 @@ async def run_recorder(
         say = resources.enter_context(recorder_lock(city.data))
         for volume in city.volumes():
             volume.prepare()
+        city.prepare_ledger()
         recorder = _Recorder(city, clock, rng, on_update, resources)
         server = recorder.serve_metrics()
         if server is not None:
@@ -284,6 +314,7 @@ class _Recorder:
         self._plans, self._alarms["cameras"] = city.streams(self._catalogue)
         plan = RecorderPlan(city.worker_plan(), self._plans, city.settings.recorder.workers)
         self._supervisor = Supervisor(plan, clock=clock, rng=rng)
+        self._ledger = LedgerKeeper(city.ledger_plan(), clock=clock, rng=rng)
         self._web = WebKeeper(city.web_plan(), clock=clock, rng=rng) if city.settings.web.port else None
 
     def serve_metrics(self) -> MetricsServer | None:
@@ -304,6 +335,7 @@ class _Recorder:
                 tasks.create_task(self._keep_cameras()),
                 tasks.create_task(self._keep_room()),
             ]
+            tasks.create_task(self._ledger.run(stop))
             if self._web is not None:
                 tasks.create_task(self._web.run(stop))
             await self._supervisor.run(stop)
@@ -331,6 +363,7 @@ class _Recorder:
             [
                 *self._supervisor.alarms(),
                 *(alarm for alarms in self._alarms.values() for alarm in alarms),
+                *self._ledger.alarms(),
                 *(self._web.alarms() if self._web else ()),
             ],
         )

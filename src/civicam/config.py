@@ -130,6 +130,31 @@ class WebSettings:
     allow: Annotated[str, Len(1)] = WEB_ALLOWS[0]
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """The public log of what was looked at and done.
+
+    Attributes:
+        origin: the name that witnesses and everybody know it by; empty: made of the city's name. What it is when the
+            ledger is made, it stays.
+    """
+
+    origin: Annotated[str, Len(0, 200)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessSettings:
+    """Who confirms what the ledger says, so that nobody can be shown another one.
+
+    Attributes:
+        url: where the witness is asked (C2SP tlog-witness).
+        key: its verifier key, `NAME+ID+KEY`.
+    """
+
+    url: Annotated[str, Len(1, 400)] = ""
+    key: Annotated[str, Len(1, 400)] = ""
+
+
 COVERS = ("flat", "pixelate")
 """What covered parts of a picture are filled with; the second keeps rough colours, those of clothing too."""
 
@@ -192,6 +217,8 @@ class Settings:
     web: WebSettings = WebSettings()
     redaction: RedactionSettings = RedactionSettings()
     mask: tuple[MaskSettings, ...] = ()
+    ledger: LedgerSettings = LedgerSettings()
+    witness: tuple[WitnessSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +261,16 @@ class DataFolder:
     def scenes(self) -> Path:
         """The folder of what was learned of the cameras' scenes, so that a restart does not begin anew."""
         return self.root / "scenes"
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's folder."""
+        return self.root / "ledger"
+
+    @property
+    def ledger_socket(self) -> Path:
+        """Where the ledger's process is asked to write."""
+        return self.root / "ledger" / "socket" / "ledger.sock"
 
     def volume_root(self, volume: VolumeSettings) -> Path:
         """Where `volume` lies."""
@@ -365,7 +402,7 @@ class _Reader:
             if not variable.startswith(_PREFIX) or not separator:
                 continue
             self._from_environment[(section, key)] = self._from_environment[(section,)] = variable
-            if section in {"volume", "mask"}:
+            if section in {"volume", "mask", "witness"}:
                 self._add((section, key), f"{section}s are set in the file only")
                 continue
             table = raw.setdefault(section, {})
@@ -436,6 +473,7 @@ class _Reader:
             if chosen not in known:
                 self._add(place, f"{_dotted(place)} = {chosen!r}: must be one of {', '.join(known)}")
         self._check_masks(settings.mask)
+        self._check_ledger(settings)
         recorder = settings.recorder
         if recorder.max_fragment_mb > recorder.backlog_mb:
             self._add(
@@ -443,6 +481,16 @@ class _Reader:
                 f"recorder.max_fragment_mb = {recorder.max_fragment_mb}: "
                 f"must fit into recorder.backlog_mb = {recorder.backlog_mb}",
             )
+
+    def _check_ledger(self, settings: Settings) -> None:
+        origin = settings.ledger.origin
+        if "+" in origin or any(one.isspace() or not one.isprintable() for one in origin):
+            self._add(("ledger", "origin"), f"ledger.origin = {origin!r}: use no spaces and no plus sign")
+        for index, one in enumerate(settings.witness):
+            if not one.url.startswith(("https://", "http://")):
+                self._add(("witness", index, "url"), f"witness.url = {one.url!r}: write https://...")
+            if len(one.key.split("+")) != 3:
+                self._add(("witness", index, "key"), f"witness.key = {one.key!r}: write NAME+ID+KEY")
 
     def _check_masks(self, masks: tuple[MaskSettings, ...]) -> None:
         for index, mask in enumerate(masks):
@@ -527,6 +575,14 @@ connect_at_once = 32   # attempts to connect that a worker makes at the same tim
 
 [retention]
 days = 30              # footage is deleted after so many days; 0: never
+
+[ledger]
+origin = ""            # what witnesses know it by, such as "ledger.city.example"; empty: made of the city's name
+
+# Who confirms what the ledger says, once for each.
+# [[witness]]
+# url = "https://witness.example"
+# key = "witness.example+0123abcd+..."
 
 [metrics]
 host = "127.0.0.1"     # who may read them: this machine only; they name cameras and hold no footage

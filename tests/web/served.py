@@ -1,6 +1,8 @@
 """The web with everything real behind it but the cameras: a catalogue, footage, a live hub, stills, a server."""
 
 import asyncio
+import shutil
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -12,10 +14,12 @@ import httpx
 from civicam.camera.sample import SampleSink
 from civicam.core.citykey import CityKey
 from civicam.core.clock import Clock, SystemClock
+from civicam.core.errors import LedgerError
 from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
+from civicam.ledger.entry import Draft, Receipt
 from civicam.player.archive_reader import ArchiveReader
 from civicam.player.live import LiveHub, LiveLimits, LiveParts
 from civicam.player.playback import Playback, PlaybackRedactors
@@ -31,6 +35,7 @@ from civicam.web.server import WebServer, address_of, listen
 from tests.fakes.pictures import LeftHalf, drawn
 from tests.fakes.recorded import Recorded
 from tests.fakes.samples import FRAME_90K, FRAME_NS, encoded
+from tests.ledger.house import LedgerHouse
 
 SETUP, SAMPLES = encoded(count=90, gop=30, size=(160, 96))
 CAMERA = CameraId("rudaki-07")
@@ -69,6 +74,23 @@ class KnownHealth:
         ]
 
 
+class KnownLedger:
+    """A real ledger in this process, and what was written to it; it can be told to fail."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        self.log = LedgerHouse.build(folder).open()
+        self.drafts: list[Draft] = []
+        self.fails = False
+
+    async def append(self, draft: Draft) -> Receipt:
+        if self.fails:
+            raise LedgerError("the disk is full")
+        (receipt,) = self.log.append([draft], time.time_ns())
+        self.drafts.append(draft)
+        return receipt
+
+
 @dataclass
 class Served:
     """A web that runs.
@@ -81,6 +103,7 @@ class Served:
         hub: its live views.
         health: what is known of its cameras.
         clock: its time.
+        ledger: where its looks are written down.
     """
 
     address: str
@@ -90,6 +113,7 @@ class Served:
     hub: LiveHub
     health: KnownHealth
     clock: Clock
+    ledger: KnownLedger
 
     def put_still(self, number: int = 0, wall_ns: int | None = None, camera: CameraId = CAMERA) -> None:
         """Makes the camera's newest still, from a picture of which half is covered."""
@@ -119,6 +143,7 @@ async def served(
 ) -> AsyncIterator[Served]:
     """Serves the city in `folder`, made if it is not there. Unless `policy` says otherwise, this machine may look."""
     clock, shelf, health = SystemClock(), StillShelf(), KnownHealth()
+    ledger = KnownLedger(folder.parent / f"{folder.name}-ledger")
     if not (folder / "catalogue.sqlite").exists():
         Recorded.make(folder)
     directory = Directory(folder / "catalogue.sqlite", clock)
@@ -131,14 +156,14 @@ async def served(
         playback = Playback(archive, scenes or Unknown())
         media = Media(directory, hub, shelf, (archive, playback), _prepared)
         authoriser = Authoriser(clock, policy or LocalOnly())
-        application = Application(Services("Khujand", authoriser, directory, media, health, clock))
+        application = Application(Services("Khujand", authoriser, ledger, directory, media, health, clock))
         stop = asyncio.Event()
         listening = listen("127.0.0.1", 0)
         address = address_of(listening)
         serving = asyncio.create_task(WebServer(application.app).run_until(stop, listening))
         try:
             async with httpx.AsyncClient(base_url=address, timeout=20) as client:
-                yield Served(address, application, client, shelf, hub, health, clock)
+                yield Served(address, application, client, shelf, hub, health, clock, ledger)
         finally:
             stop.set()
             await serving
@@ -146,3 +171,4 @@ async def served(
         media.close()
     archive.close()
     directory.close()
+    ledger.log.close()

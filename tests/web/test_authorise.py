@@ -20,6 +20,7 @@ from civicam.web.authorise import (
     host_name,
     policy_named,
 )
+from civicam.web.looks import Look
 from civicam.web.media import Media
 from tests.fakes.clock import ManualClock
 
@@ -66,13 +67,14 @@ def test_a_decision_cannot_be_made_elsewhere() -> None:
         Decision(HERE, CAMERA, (1, 2), Purpose.LIVE, made_by=object())  # type: ignore[arg-type]  # nor this
 
 
-def test_every_way_to_pictures_takes_a_decision_first() -> None:
+def test_every_way_to_pictures_takes_a_look_that_is_written_down_and_the_rest_a_decision() -> None:
     ways = {name: way for name, way in vars(Media).items() if name[0] != "_" and inspect.isfunction(way)}
-    assert {"still", "live", "playlist", "stretch"} <= ways.keys()
+    pictures = {"still", "past_still", "live", "playlist", "stretch"}
+    assert pictures <= ways.keys()
     del ways["close"]
     for name, way in ways.items():
         _, first, *_ = inspect.signature(way).parameters.values()
-        assert first.annotation is Decision, name
+        assert first.annotation is (Look if name in pictures else Decision), name
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])

@@ -82,7 +82,7 @@ async def test_one_that_dies_or_hangs_is_told_and_started_anew(tmp_path: Path, h
 
 async def test_a_process_that_cannot_start_is_tried_again_and_told(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "none")
-    plan = WebPlan("Khujand", nowhere, nowhere, nowhere, nowhere, nowhere, ())
+    plan = WebPlan("Khujand", nowhere, nowhere, nowhere, nowhere, nowhere, nowhere, ())
     one = WebKeeper(plan, clock=SystemClock(), rng=random.Random(1))
     stop = asyncio.Event()
     running = asyncio.create_task(one.run(stop))
@@ -110,7 +110,16 @@ async def test_it_ends_when_whoever_started_it_is_gone(tmp_path: Path) -> None:
 
 def test_a_plan_survives_the_pipe_and_noise_does_not() -> None:
     plan = WebPlan(
-        "Khujand", "/d/f", "/d/s", "/d/u", "/d/c", "/d/k", (VolumePlan("main", "/f", 1),), port=9465, allow="local"
+        "Khujand",
+        "/d/l",
+        "/d/f",
+        "/d/s",
+        "/d/u",
+        "/d/c",
+        "/d/k",
+        (VolumePlan("main", "/f", 1),),
+        port=9465,
+        allow="local",
     )
     assert WebPlan.from_json(plan.to_json()) == plan
     for noise in ("", "[]", "{}", '{"volumes": 3}', '{"volumes": [{"name": 1}]}'):

@@ -32,6 +32,7 @@ from civicam.web.conditions import Health, State, state_of, words_of
 from civicam.web.directory import Directory
 from civicam.web.gate import Gate, moment, parse_moment, parse_window
 from civicam.web.guard import Guard
+from civicam.web.looks import Ledger, Looks
 from civicam.web.media import Media
 from civicam.web.models import (
     CameraModel,
@@ -77,6 +78,7 @@ class Services:
     Attributes:
         city: the city's name.
         authoriser: decides who may look.
+        ledger: where looks are written down.
         directory: which cameras there are.
         media: gives pictures.
         health: what is known of the cameras' pictures.
@@ -85,6 +87,7 @@ class Services:
 
     city: str
     authoriser: Authoriser
+    ledger: Ledger
     directory: Directory
     media: Media
     health: Health
@@ -101,6 +104,7 @@ class Application:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._gate = Gate(services.authoriser)
+        self._looks = Looks(services.ledger, services.clock)
         self._described: dict[str, Operation] = {}
         self._description: dict[str, Any] | None = None
         self.routes: Sequence[BaseRoute] = [
@@ -111,7 +115,9 @@ class Application:
             self._described_route(f"{_PATH}/playback.m3u8", Purpose.PLAYBACK, self._playlist, _PLAYLIST, _asked_window),
             self._described_route(f"{_PATH}/playback.m4s", Purpose.PLAYBACK, self._stretch, _STRETCH, _stretch_window),
             self._described_route(f"{_PATH}/playback.mp4", Purpose.PLAYBACK, self._init, _INIT),
-            WebSocketRoute(f"{_PATH}/live", live.LiveSocket(self._gate, services.media, services.clock).serve),
+            WebSocketRoute(
+                f"{_PATH}/live", live.LiveSocket(self._gate, self._looks, services.media, services.clock).serve
+            ),
         ]
         self._described[f"{_PATH}/live"] = _operation(live.DESCRIPTION)
         self.api = self._json_api()
@@ -161,15 +167,15 @@ class Application:
         return JSONResponse(self.description())
 
     async def _still(self, request: Request, decision: Decision) -> Response:
-        still = await self._services.media.still(decision)
+        still = await self._services.media.still(await self._looks.written(decision))
         return _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
 
     async def _past_still(self, request: Request, decision: Decision) -> Response:
-        still = await self._services.media.past_still(decision)
+        still = await self._services.media.past_still(await self._looks.written(decision))
         return _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
 
     async def _playlist(self, request: Request, decision: Decision) -> Response:
-        text, codec = await self._services.media.playlist(decision, _speed(request))
+        text, codec = await self._services.media.playlist(await self._looks.written(decision), _speed(request))
         headers = {"X-Media-Type": f'video/mp4; codecs="{codec}"'}
         return Response(text, media_type=hls.CONTENT_TYPE, headers=headers)
 
@@ -177,7 +183,8 @@ class Application:
         zero_ns = parse_moment(request.query_params.get("zero", ""), "zero")
         if not zero_ns <= decision.window[0] <= zero_ns + PLAYBACK_MOST_S * 1e9:
             raise RequestError("'zero' is not the start of a playlist of that stretch", fix="ask for the playlist")
-        data = await self._services.media.stretch(decision, zero_ns, _speed(request), _size(request))
+        look = await self._looks.written(decision)
+        data = await self._services.media.stretch(look, zero_ns, _speed(request), _size(request))
         return Response(data, media_type="video/iso.segment")
 
     async def _init(self, request: Request, decision: Decision) -> Response:

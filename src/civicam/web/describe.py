@@ -8,10 +8,11 @@ from pathlib import Path
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
 from civicam.core.clock import SystemClock
-from civicam.core.errors import PlayerError
+from civicam.core.errors import LedgerError, PlayerError
 from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
 from civicam.footage.keys import KeyRing
+from civicam.ledger.entry import Draft, Receipt
 from civicam.player.archive_reader import ArchiveReader
 from civicam.player.playback import Playback
 from civicam.player.stills import StillShelf
@@ -36,6 +37,9 @@ class _Nothing:
     async def prepare(self, key: StreamKey) -> None:
         pass
 
+    async def append(self, draft: Draft) -> Receipt:
+        raise LedgerError("nothing is written down")
+
     def lasting(self, camera: CameraId) -> list[HealthEvent]:
         return []
 
@@ -52,7 +56,7 @@ def main() -> None:
         directory = Directory(path, clock)
         archive = ArchiveReader(path, {}, KeyRing(CityKey(bytes(32))))
         media = Media(directory, nothing, StillShelf(), (archive, Playback(archive, nothing)), nothing.prepare)
-        application = Application(Services("a city", Authoriser(clock), directory, media, nothing, clock))
+        application = Application(Services("a city", Authoriser(clock), nothing, directory, media, nothing, clock))
         sys.stdout.write(json.dumps(application.description(), indent=1, sort_keys=True) + "\n")
         media.close()
         archive.close()

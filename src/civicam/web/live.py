@@ -9,17 +9,19 @@ client: nothing
 import asyncio
 import json
 import struct
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from civicam.core.clock import Clock
-from civicam.core.errors import CivicamError, NotAllowedError, PlayerError
+from civicam.core.errors import CivicamError, LedgerError, NotAllowedError, PlayerError
 from civicam.player.viewer import FragmentMessage, InitMessage, StateMessage, Viewer, ViewMessage
 from civicam.redaction.redacted import FullCover
 from civicam.web.authorise import Purpose
 from civicam.web.gate import Gate
+from civicam.web.looks import Looks
 from civicam.web.media import Media
 from civicam.web.problem import as_problem, told
 
@@ -42,12 +44,14 @@ class LiveSocket:
 
     Args:
         gate: decides who may look.
+        looks: writes the view down before it begins.
         media: gives the view.
         clock: the time.
     """
 
-    def __init__(self, gate: Gate, media: Media, clock: Clock) -> None:
+    def __init__(self, gate: Gate, looks: Looks, media: Media, clock: Clock) -> None:
         self._gate = gate
+        self._looks = looks
         self._media = media
         self._clock = clock
 
@@ -55,13 +59,18 @@ class LiveSocket:
         """Answers one request for a live view, as long as it lasts."""
         try:
             decision = self._gate.decide(websocket, Purpose.LIVE, websocket.path_params["camera"])
-            viewer = await self._media.live(decision)
+            look = await self._looks.written(decision)
+            viewer = await self._media.live(look)
         except CivicamError as error:
             await websocket.send_denial_response(as_problem(error))
             return
-        async with viewer:
-            await websocket.accept()
-            await self._show(websocket, viewer)
+        try:
+            async with viewer:
+                await websocket.accept()
+                await self._show(websocket, viewer)
+        finally:
+            with suppress(LedgerError):  # its beginning is written; the ledger's own alarm tells of the trouble
+                await self._looks.ended(look)
 
     async def _show(self, websocket: WebSocket, viewer: Viewer) -> None:
         """Sends until one of the two sides, or the policy, ends it."""

@@ -1,4 +1,4 @@
-"""What a decision gives: stills, live views, playback. Every way to pictures is here, and takes a `Decision`."""
+"""What a look gives: stills, live views, playback. Every way to pictures is here, and takes a `Look`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,6 +15,7 @@ from civicam.player.viewer import Viewer
 from civicam.web.authorise import Decision, Purpose
 from civicam.web.conditions import Seen
 from civicam.web.directory import Directory
+from civicam.web.looks import Look
 
 _THREADS: Final = 2
 _MOST_WAITING: Final = 64
@@ -81,32 +82,32 @@ class Media:
         still = self._stills.newest(camera)
         return Seen(still.wall_ns, still.reason) if still else None
 
-    async def still(self, decision: Decision) -> Still:
+    async def still(self, look: Look) -> Still:
         """The camera's newest still.
 
         Raises:
-            NotAllowedError: the decision is for something else.
+            NotAllowedError: the look is for something else.
             NotFoundError: there is no such camera, or no still of it yet.
             CatalogueError: the cameras cannot be read.
         """
-        _check(decision, Purpose.STILL)
+        decision = _checked(look, Purpose.STILL)
         await self._directory.watched_stream(decision.camera)
         still = self._stills.newest(decision.camera)
         if still is None:
             raise NotFoundError("there is no picture of this camera yet", fix="ask again in some seconds")
         return still
 
-    async def playlist(self, decision: Decision, speed: float) -> tuple[str, str]:
+    async def playlist(self, look: Look, speed: float) -> tuple[str, str]:
         """A playlist of the stretch that was allowed (RFC 8216), and its codec's name (RFC 6381).
 
         Raises:
-            NotAllowedError: the decision is for something else.
+            NotAllowedError: the look is for something else.
             NotFoundError: the city never had such a camera, or nothing was recorded then.
             BusyError: as much is being asked for as may wait.
             CatalogueError: the catalogue cannot be read.
             PlayerError: nothing is played at that speed.
         """
-        _check(decision, Purpose.PLAYBACK)
+        decision = _checked(look, Purpose.PLAYBACK)
         key = await self._directory.played_stream(decision.camera)
         segments = await self._in_thread(lambda: hls.slots(self._archive, key, decision.window, speed))
         if all(one.is_gap for one in segments):
@@ -114,23 +115,23 @@ class Media:
         codec = initialisation(segments[0].size).codec
         return hls.playlist(segments, speed), codec
 
-    async def stretch(self, decision: Decision, zero_ns: int, speed: float, size: tuple[int, int]) -> bytes:
+    async def stretch(self, look: Look, zero_ns: int, speed: float, size: tuple[int, int]) -> bytes:
         """The stretch that was allowed, redacted, as one media segment of a playlist.
 
         Args:
-            decision: allows the stretch.
+            look: at the stretch; it is written down.
             zero_ns: where the playlist's media time begins, in wall nanoseconds.
             speed: wall time over media time.
             size: width and height that the player was told.
 
         Raises:
-            NotAllowedError: the decision is for something else.
+            NotAllowedError: the look is for something else.
             NotFoundError: the city never had such a camera.
             BusyError: as much is being made as may wait.
             CatalogueError: the catalogue cannot be read.
             PlayerError, EncodeError: it cannot be had.
         """
-        _check(decision, Purpose.PLAYBACK)
+        decision = _checked(look, Purpose.PLAYBACK)
         key = await self._directory.played_stream(decision.camera)
         asked = Request(key, decision.window, speed, size)
         made = await self._in_thread(lambda: self._playback.stretch(asked))
@@ -147,17 +148,17 @@ class Media:
         _check(decision, Purpose.PLAYBACK)
         return (await self._in_thread(lambda: initialisation(size))).data
 
-    async def past_still(self, decision: Decision) -> Still:
+    async def past_still(self, look: Look) -> Still:
         """What was shown when the stretch that was allowed begins, redacted and small; covered where nothing was.
 
         Raises:
-            NotAllowedError: the decision is for something else.
+            NotAllowedError: the look is for something else.
             NotFoundError: the city never had such a camera.
             BusyError: as many of them are being made as may be; playback is not to wait for them.
             CatalogueError: the catalogue cannot be read.
             EncodeError: it cannot be coded.
         """
-        _check(decision, Purpose.PLAYBACK)
+        decision = _checked(look, Purpose.PLAYBACK)
         key = await self._directory.played_stream(decision.camera)
         if self._previews >= _MOST_PREVIEWS:
             raise BusyError("too many past stills are asked for at once", fix="ask again in some seconds")
@@ -192,22 +193,27 @@ class Media:
         finally:
             self._waiting -= 1
 
-    async def live(self, decision: Decision) -> Viewer:
+    async def live(self, look: Look) -> Viewer:
         """A live view of the camera; close it.
 
         Raises:
-            NotAllowedError: the decision is for something else.
+            NotAllowedError: the look is for something else.
             NotFoundError: there is no such camera.
             BusyError: as many views are open as may be.
             CatalogueError: the cameras cannot be read.
         """
-        _check(decision, Purpose.LIVE)
+        decision = _checked(look, Purpose.LIVE)
         key = await self._directory.watched_stream(decision.camera)
         await self._prepare(key)
         try:
             return self._live.watch(key)
         except PlayerError as error:
             raise BusyError(error.what, where=error.where, fix=error.fix) from error
+
+
+def _checked(look: Look, purpose: Purpose) -> Decision:
+    _check(look.decision, purpose)
+    return look.decision
 
 
 def _check(decision: Decision, purpose: Purpose) -> None:

@@ -29,6 +29,7 @@ class WebPlan:
 
     Attributes:
         city: the city's name.
+        ledger: the ledger's socket.
         feed: the folder of the workers' sockets for live samples.
         scenes: the folder of what was learned of the cameras' scenes.
         usual: the folder of what their pictures usually look like.
@@ -46,6 +47,7 @@ class WebPlan:
     """
 
     city: str
+    ledger: str
     feed: str
     scenes: str
     usual: str

@@ -16,6 +16,7 @@ from civicam.core.errors import (
     CivicamError,
     ConfigError,
     FootageError,
+    LedgerError,
     NotAllowedError,
     NotFoundError,
     PlayerError,
@@ -36,6 +37,7 @@ _OWN_FAULTS: Final[tuple[tuple[type[CivicamError], str], ...]] = (
     (CatalogueError, "the catalogue cannot be read now"),
     (FootageError, "this footage cannot be read"),
     (PlayerError, "this view cannot be given now"),
+    (LedgerError, "this look cannot be written down now, so nothing is shown"),
 )
 _TITLES: Final = {
     HTTPStatus.BAD_REQUEST: "The request cannot be understood",

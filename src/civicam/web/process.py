@@ -6,10 +6,12 @@ does, whoever closed it. What takes time is on threads; the event loop takes in,
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Final
 
 from civicam.core.clock import Clock, SystemClock
 from civicam.core.parent import Parent, parent, run_child
+from civicam.ledger.client import LedgerClient
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser, policy_named
 from civicam.web.parts import Parts, running_parts
@@ -35,13 +37,17 @@ async def serve(plan: WebPlan, told: Parent, *, clock: Clock, rng: random.Random
     policy = policy_named(plan.allow)
     with listen(plan.host, plan.port) as listening:
         async with running_parts(plan, clock=clock, rng=rng) as parts:
-            services = Services(plan.city, Authoriser(clock, policy), parts.directory, parts.media, parts.health, clock)
+            ledger = LedgerClient(Path(plan.ledger))
+            services = Services(
+                plan.city, Authoriser(clock, policy), ledger, parts.directory, parts.media, parts.health, clock
+            )
             server = WebServer(Application(services).app)
             telling = asyncio.create_task(_tell(parts, address_of(listening), told, clock))
             try:
                 await server.run_until(told.stop, listening)
             finally:
                 telling.cancel()
+                await ledger.close()
 
 
 async def _tell(parts: Parts, address: str, told: Parent, clock: Clock) -> None:
