@@ -4,7 +4,7 @@ import inspect
 
 import typer
 
-from civicam.cli import camera, check, city, demo, footage, hold, init, run, status
+from civicam.cli import camera, check, city, demo, footage, hold, init, ledger, run, status
 
 _HELP = """The camera system of a whole city: records everything, exposes nobody.
 
@@ -38,6 +38,7 @@ def build() -> typer.Typer:
     app.command("check")(check.check)
     app.add_typer(footage.app, name="footage")
     app.add_typer(hold.app, name="hold")
+    app.add_typer(ledger.app, name="ledger")
     app.command("city")(city.city)
     app.command("demo")(demo.demo)
     _keep_examples(app)
