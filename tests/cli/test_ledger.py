@@ -1,6 +1,9 @@
 """The ledger on the command line."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from civicam.config import DataFolder
 from civicam.ledger.entry import Draft, Kind, Part
 from civicam.ledger.log import LedgerFolder, Log
 from civicam.ledger.people_keys import new_person_id
+from civicam.ledger.plan import WitnessPlan
+from civicam.ledger.witness_client import WitnessClient
 from tests.fakes.command_line import civicam
 
 
@@ -27,6 +32,7 @@ def city(tmp_path: Path) -> City:
         1_772_366_400_000_000_000,
     )
     log.integrate()
+    log.publish(log.note())
     log.close()
     return city
 
@@ -66,6 +72,27 @@ def test_entries_are_listed_as_the_public_sees_them_and_explained_with_names(cit
     status, said = run(city, "ledger", "explain", "1")
     assert "viewer: erased" in said
     assert run(city, "ledger", "explain", "7")[0] != 0
+
+
+def test_a_witness_is_served_and_keeps_its_key(city: City, tmp_path: Path) -> None:
+    key = run(city, "ledger", "key")[1].split()[0]
+    command = [sys.executable, "-m", "civicam.cli", "witness", str(tmp_path / "w"), "--log", key, "--port", "0"]
+    told = []
+    for more in (["--name", "witness.example"], []):
+        with subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told.append(process.stdout.readline())
+            address = process.stdout.readline().split()[2].rstrip(",")
+            log = Log(LedgerFolder(city.data.ledger), city.key)
+            client = WitnessClient(WitnessPlan(address.removesuffix("add-checkpoint"), told[-1]))
+            signature = client.sign(log.note(), log.reader())
+            assert log.note().with_signatures([signature]).check(client.key) > 0
+            log.close()
+            process.send_signal(signal.SIGINT)
+        assert process.returncode == 0
+    assert told[0] == told[1]
+    assert civicam("witness", str(tmp_path / "w")).status == 2
+    assert "goes by witness.example" in civicam("witness", str(tmp_path / "w"), "--log", key, "--name", "other").text
 
 
 def test_the_public_key_is_printed(city: City) -> None:

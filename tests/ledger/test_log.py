@@ -160,10 +160,10 @@ def test_a_log_is_never_made_twice(house: LedgerHouse) -> None:
     assert house.folder.about.read_bytes() == before
 
 
-@pytest.mark.parametrize("what", ["tile/0/000.p/200", "checkpoint"])
+@pytest.mark.parametrize("what", ["public/tile/0/000.p/200", "newest"])
 def test_a_log_whose_files_were_altered_is_not_gone_on_with(house: LedgerHouse, what: str) -> None:
     house.with_entries(200).close()
-    path = house.folder.public / what
+    path = house.folder.root / what
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -171,13 +171,18 @@ def test_a_log_whose_files_were_altered_is_not_gone_on_with(house: LedgerHouse, 
         house.open()
 
 
-def test_tiles_from_a_backup_under_a_newer_journal_are_not_gone_on_with(house: LedgerHouse, tmp_path: Path) -> None:
+@pytest.mark.parametrize("taken", [["public"], ["public", "newest"]])
+def test_tiles_from_a_backup_under_a_newer_journal_are_not_gone_on_with(
+    house: LedgerHouse, tmp_path: Path, taken: list[str]
+) -> None:
     house.with_entries(10).close()
-    shutil.copytree(house.folder.public, tmp_path / "backup")
-    house.with_entries(10).close()
+    shutil.copytree(house.folder.root, tmp_path / "backup")
+    house.with_entries(300).close()
     shutil.rmtree(house.folder.public)
-    shutil.copytree(tmp_path / "backup", house.folder.public)
-    with pytest.raises(LedgerError, match="in no file"):
+    shutil.copytree(tmp_path / "backup" / "public", house.folder.public)
+    if "newest" in taken:
+        shutil.copy(tmp_path / "backup" / "newest", house.folder.newest)
+    with pytest.raises(LedgerError):
         house.open()
 
 

@@ -4,7 +4,7 @@ import inspect
 
 import typer
 
-from civicam.cli import camera, check, city, demo, footage, hold, init, ledger, run, status
+from civicam.cli import camera, check, city, demo, footage, hold, init, ledger, run, status, witness
 
 _HELP = """The camera system of a whole city: records everything, exposes nobody.
 
@@ -39,6 +39,7 @@ def build() -> typer.Typer:
     app.add_typer(footage.app, name="footage")
     app.add_typer(hold.app, name="hold")
     app.add_typer(ledger.app, name="ledger")
+    app.command("witness")(witness.witness)
     app.command("city")(city.city)
     app.command("demo")(demo.demo)
     _keep_examples(app)

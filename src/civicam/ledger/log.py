@@ -3,7 +3,8 @@
 log.json        origin and public key
 signing.key     wrapped by the city's key
 journal         what is durable and not yet in tiles
-public/         checkpoint and tiles: static files for everybody
+newest          the checkpoint of all that is in tiles
+public/         tiles, and a checkpoint, which witnesses may have signed: static files for everybody
 parts/          what belongs to people, sealed, a file for each entry bundle
 people/         one wrapped key a person
 """
@@ -24,7 +25,7 @@ from civicam.ledger.encoding import encode
 from civicam.ledger.entry import SEAL, Draft, Receipt
 from civicam.ledger.journal import Journal, Record
 from civicam.ledger.merkle import EMPTY_ROOT, Hash, leaf_hash, root_of, tree_root
-from civicam.ledger.note import Note, Signature, Signer, VerifierKey
+from civicam.ledger.note import Note, Signer, VerifierKey
 from civicam.ledger.parts import SealedPart, parts_from_json, parts_to_json, seal_part
 from civicam.ledger.people_keys import PeopleKeys
 from civicam.ledger.tiles import HEIGHT, WIDTH, TileReader, entries_path, files_in, pack_entries, tile_path
@@ -64,8 +65,13 @@ class LedgerFolder:
         return self.root / "public"
 
     @property
+    def newest(self) -> Path:
+        """The checkpoint of all that is in tiles."""
+        return self.root / "newest"
+
+    @property
     def checkpoint(self) -> Path:
-        """The newest signed checkpoint."""
+        """The checkpoint that is published."""
         return self.public / "checkpoint"
 
     @property
@@ -97,7 +103,9 @@ def create_log(folder: LedgerFolder, origin: str, city_key: CityKey, entropy: En
     with explained("the ledger was made", folder.root):
         folder.root.mkdir(mode=0o750, parents=True, exist_ok=True)
         write_whole(folder.signing_key, city_key.wrap(secret, _KEY_CONTEXT), 0o600)
-        _write_checkpoint(folder, Checkpoint(origin, 0, EMPTY_ROOT), signer, ())
+        empty = Checkpoint(origin, 0, EMPTY_ROOT).text
+        for path in (folder.newest, folder.checkpoint):
+            write_whole(path, str(Note(empty, (signer.sign(empty),))).encode())
         about = {"origin": origin, "key": str(signer.verifier)}
         write_whole(folder.about, json.dumps(about).encode() + b"\n")
     return signer.verifier
@@ -285,28 +293,29 @@ class Log:
             for path, data in (files | edge.partial_files()).items():
                 write_whole(self.folder.public / path, data)
             found = Checkpoint(self.verifier.name, edge.size, edge.root())
-            _write_checkpoint(self.folder, found, self._signer, ())
+            note = Note(found.text, (self._signer.sign(found.text),))
+            write_whole(self.folder.newest, str(note).encode())
         self._edge, self.checkpoint = edge, found
         self._drop_partials(files)
         self._journal.begin(edge.size)
         return found
 
-    def publish(self, cosignatures: Sequence[Signature]) -> None:
-        """Puts witnesses' signatures under the newest checkpoint.
+    def publish(self, note: Note) -> None:
+        """Publishes a checkpoint, with whichever signatures it has.
 
         Raises:
             LedgerError: it cannot be written.
         """
-        with explained("the checkpoint was written", self.folder.checkpoint):
-            _write_checkpoint(self.folder, self.checkpoint, self._signer, cosignatures)
+        with explained("the checkpoint was published", self.folder.checkpoint):
+            write_whole(self.folder.checkpoint, str(note).encode())
 
     def note(self) -> Note:
-        """The newest checkpoint as it is published.
+        """The newest checkpoint, signed by the log alone.
 
         Raises:
             LedgerError: it cannot be read.
         """
-        return Note.parse(_read(self.folder.checkpoint))
+        return Note.parse(_read(self.folder.newest))
 
     def reader(self) -> TileReader:
         """Reads the tree of the newest checkpoint."""
@@ -352,7 +361,7 @@ class Log:
         note.check(self.verifier)
         found = Checkpoint.parse(note.text)
         if found.origin != self.verifier.name:
-            raise LedgerError("the checkpoint is another log's", where=str(self.folder.checkpoint))
+            raise LedgerError("the checkpoint is another log's", where=str(self.folder.newest))
         return found
 
     def _read_edge(self, checkpoint: Checkpoint) -> _Edge:
@@ -372,13 +381,6 @@ class Log:
                 fix="run `civicam ledger verify`, and restore the whole ledger from a backup",
             )
         return edge
-
-
-def _write_checkpoint(
-    folder: LedgerFolder, checkpoint: Checkpoint, signer: Signer, cosignatures: Sequence[Signature]
-) -> None:
-    note = Note(checkpoint.text, (signer.sign(checkpoint.text), *cosignatures))
-    write_whole(folder.checkpoint, str(note).encode())
 
 
 def _lock(path: Path) -> int:

@@ -13,6 +13,7 @@ from civicam.core.parent import Parent, parent, run_child
 from civicam.ledger.log import LedgerFolder, Log
 from civicam.ledger.plan import LedgerPlan, LedgerReport
 from civicam.ledger.server import LedgerServer
+from civicam.ledger.witness_client import WitnessClient
 
 _REPORT_EVERY_S: Final = 1.0
 
@@ -27,7 +28,7 @@ async def serve(plan: LedgerPlan, told: Parent, clock: Clock) -> None:
     """
     log = Log(LedgerFolder(Path(plan.folder)), load_city_key(Path(plan.city_key)))
     try:
-        server = LedgerServer(log, clock)
+        server = LedgerServer(log, clock, [WitnessClient(one) for one in plan.witnesses])
         running = [
             asyncio.create_task(server.run(Path(plan.socket))),
             asyncio.create_task(_tell(log, server, told, clock)),
@@ -40,6 +41,8 @@ async def serve(plan: LedgerPlan, told: Parent, clock: Clock) -> None:
             if isinstance(result, Exception):
                 raise result
         log.integrate()
+        if not plan.witnesses:
+            log.publish(log.note())
     finally:
         log.close()
 
