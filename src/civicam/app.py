@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from civicam.camera.url import Credentials
@@ -21,6 +22,7 @@ from civicam.core.errors import CivicamError, ConfigError, SealError, VolumeErro
 from civicam.core.ids import CameraId, StreamKey
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
+from civicam.ledger.client import LedgerClient
 from civicam.ledger.keeper import LedgerKeeper
 from civicam.ledger.log import LedgerFolder, create_log
 from civicam.ledger.plan import LedgerPlan, WitnessPlan
@@ -29,6 +31,7 @@ from civicam.recorder.plan import RecorderPlan, StreamPlan, VolumePlan, WorkerPl
 from civicam.recorder.status import RateMeter, RecorderStatus, VolumeStatus
 from civicam.recorder.supervisor import Supervisor
 from civicam.upkeep.retention import DAY_NS, Retention, RetentionPolicy
+from civicam.upkeep.written import MOST_SEGMENTS, deletion_draft, footage_draft, setting_draft
 from civicam.web.keeper import WebKeeper
 from civicam.web.plan import MaskPlan, WebPlan
 
@@ -36,6 +39,7 @@ _STATUS_EVERY_S = 1.0
 _FOR_EVER_S = 100 * 365 * 86_400
 _CAMERAS_EVERY_S = 3.0
 _RETENTION_EVERY_S = 30.0
+_COMMIT_EVERY_S = 60.0
 _RETENTION_BEHIND_S = 1.0
 
 _T = TypeVar("_T")
@@ -314,6 +318,7 @@ class _Recorder:
         self._plans, self._alarms["cameras"] = city.streams(self._catalogue)
         plan = RecorderPlan(city.worker_plan(), self._plans, city.settings.recorder.workers)
         self._supervisor = Supervisor(plan, clock=clock, rng=rng)
+        self._writer = LedgerClient(city.data.ledger_socket)
         self._ledger = LedgerKeeper(city.ledger_plan(), clock=clock, rng=rng)
         self._web = WebKeeper(city.web_plan(), clock=clock, rng=rng) if city.settings.web.port else None
 
@@ -334,6 +339,7 @@ class _Recorder:
                 tasks.create_task(self._keep_telling()),
                 tasks.create_task(self._keep_cameras()),
                 tasks.create_task(self._keep_room()),
+                tasks.create_task(self._keep_written()),
             ]
             tasks.create_task(self._ledger.run(stop))
             if self._web is not None:
@@ -341,6 +347,7 @@ class _Recorder:
             await self._supervisor.run(stop)
             for task in background:
                 task.cancel()
+            await self._writer.close()
         await self._on(self._watching, lambda: self._catalogue.end_run(self._epoch, self._clock.wall_ns()))
         await self._tell()
         return self._status
@@ -396,8 +403,27 @@ class _Recorder:
             with self._alarmed("retention failed"):
                 done = await self._on(self._deleting, lambda: self._retention.round(self._clock.wall_ns()))
                 self._alarms["room"] = done.alarms
+                if done.deleted:
+                    await self._writer.append(deletion_draft(done.deleted))
                 pause_s = _RETENTION_BEHIND_S if done.is_behind else pause_s
             await self._clock.sleep(pause_s)
+
+    async def _keep_written(self) -> None:
+        """Commits to footage in the ledger each minute, and says at the start with which settings the city runs."""
+        is_told = False
+        while True:
+            with self._alarmed("ledger"):
+                if not is_told:
+                    settings = await self._on(self._watching, self._city.data.settings.read_bytes)
+                    await self._writer.append(setting_draft(settings))
+                    is_told = True
+                await self._commit_to_footage()
+            await self._clock.sleep(_COMMIT_EVERY_S if is_told else _STATUS_EVERY_S)
+
+    async def _commit_to_footage(self) -> None:
+        while rows := await self._on(self._watching, lambda: self._catalogue.uncommitted_segments(MOST_SEGMENTS)):
+            receipt = await self._writer.append(footage_draft(rows))
+            await self._on(self._watching, partial(self._catalogue.commit_segments, rows, receipt.index))
 
     @contextmanager
     def _alarmed(self, what: str) -> Iterator[None]:

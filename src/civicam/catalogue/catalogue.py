@@ -344,6 +344,18 @@ class Catalogue:
         with self._database.reading() as connection:
             return holds.list_holds(connection)
 
+    # The ledger
+
+    def uncommitted_segments(self, limit: int) -> list[Segment]:
+        """Returns closed segments that no entry of the ledger commits to yet, what ended first in front."""
+        with self._database.reading() as connection:
+            return segments.uncommitted(connection, limit)
+
+    def commit_segments(self, rows: Sequence[Segment], entry: int) -> None:
+        """Says which entry of the ledger commits to segments."""
+        with self._database.writing() as connection:
+            segments.commit_to(connection, rows, entry)
+
     # Health
 
     def put_health(self, rows: Sequence[HealthRow], *, keep_ns: int) -> None:

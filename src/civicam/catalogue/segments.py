@@ -277,6 +277,24 @@ def oldest_by_age(
     return sorted(found, key=lambda segment: (segment.end_wall_ns, segment.key))[:limit]
 
 
+def uncommitted(connection: sqlite3.Connection, limit: int) -> list[Segment]:
+    """Returns closed segments that no entry of the ledger commits to yet, what ended first in front."""
+    rows = connection.execute(
+        f"{FROM_SEGMENTS} WHERE digest IS NOT NULL AND entry IS NULL ORDER BY end_ns LIMIT ?",
+        (limit,),
+    )
+    return [as_segment(row) for row in rows]
+
+
+def commit_to(connection: sqlite3.Connection, rows: Iterable[Segment], entry: int) -> None:
+    """Says which entry commits to segments; those that are gone meanwhile are passed over."""
+    connection.executemany(
+        "UPDATE segments SET entry = ? WHERE start_ns = ?"
+        " AND stream_id = (SELECT id FROM streams WHERE camera = ? AND name = ?)",
+        [(entry, row.start_wall_ns, *row.key) for row in rows],
+    )
+
+
 def oldest_of_stream(
     connection: sqlite3.Connection, stream_id: int, limit: int, before_ns: int, volumes: Iterable[str]
 ) -> list[Segment]:
