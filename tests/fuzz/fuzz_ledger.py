@@ -1,4 +1,4 @@
-"""What the ledger reads: notes, checkpoints, entries, bundles, keys, journals, messages, and what a witness is asked."""
+"""What the ledger reads: notes, checkpoints, entries, bundles, keys, journals, messages, requests to witnesses."""
 
 import contextlib
 import sys
