@@ -28,10 +28,11 @@ COMPOSITION = {"core/clock.py", "app.py", "recorder/worker.py"}
 COMMANDS = {
     "init", "camera add", "camera import", "camera list", "camera remove", "camera test", "run", "status", "check",
     "footage list", "hold add", "hold list", "hold release", "city", "demo",
+    "ledger verify", "ledger list", "ledger explain", "ledger key", "witness",
 }  # fmt: skip
-WRITES_A_FILE = {"city": {"--truth", "--list", "--cache"}, "demo": {"--folder"}}
+WRITES_A_FILE = {"city": {"--truth", "--list", "--cache"}, "demo": {"--folder"}, "witness": {"FOLDER"}}
 """Options that name a place to write to. None of them writes a camera's footage."""
-READS_A_FILE = {"camera import": {"FILE"}, "city": {"--video", "--scenario"}}
+READS_A_FILE = {"camera import": {"FILE"}, "ledger verify": {"--earlier"}, "city": {"--video", "--scenario"}}
 
 
 def ambient_calls(code: str) -> Iterator[str]:
@@ -165,7 +166,8 @@ def test_every_command_and_option_explains_itself() -> None:
 
 
 def test_scripts_can_read_what_people_read() -> None:
-    for name in ("camera list", "camera test", "run", "status", "check", "footage list", "hold list", "city"):
+    for name in ("camera list", "camera test", "run", "status", "check", "footage list", "hold list", "city",
+                 "ledger verify", "ledger list", "ledger explain"):  # fmt: skip
         assert "--json" in options(TREE[name]), name
 
 
