@@ -140,7 +140,7 @@ def test_the_keyboard_suffices(page: Page) -> None:
     frames_move(page)
     page.keyboard.press("Escape")
     page.wait_for_selector("#view:not([open])", state="attached")
-    assert page.evaluate("document.querySelector('#video').src") == ""
+    holds(page, "document.querySelector('#video').src === ''")
 
 
 def test_a_time_without_footage_says_so(page: Page, demo: Demo) -> None:

@@ -17,6 +17,7 @@ from civicam.core.spans import Span
 from civicam.vision.health import HealthEvent, HealthKind
 
 _MOST_WAITING = 10_000
+_RETRY_S = 2.0
 _T = TypeVar("_T")
 
 
@@ -38,6 +39,7 @@ class HealthLog:
         self._waiting: dict[tuple[CameraId, str, int], HealthRow] = {}
         self._writing: asyncio.Future[None] | None = None
         self._error = ""
+        self._is_closed = False
 
     def alarms(self) -> list[str]:
         """What an engineer must look at now."""
@@ -70,12 +72,13 @@ class HealthLog:
         """Writes what waits, and closes."""
         while self._writing is not None:
             await asyncio.wait({self._writing})
+        self._is_closed = True
         self._thread.shutdown()
         self._catalogue.close()
 
     def _begin(self) -> None:
-        """Writes what waits, unless that is going on; what comes meanwhile is written with the next event."""
-        if self._writing is not None or not self._waiting:
+        """Writes what waits, unless that is going on; what comes meanwhile is written afterwards."""
+        if self._writing is not None or not self._waiting or self._is_closed:
             return
         rows = [*self._waiting.values()]
         self._writing = self._run(lambda: self._catalogue.put_health(rows, keep_ns=self._keep_ns))
@@ -84,6 +87,7 @@ class HealthLog:
     def _written(self, rows: list[HealthRow], done: "asyncio.Future[None]") -> None:
         self._writing = None
         if self._error:
+            asyncio.get_running_loop().call_later(_RETRY_S, self._begin)
             return
         for row in rows:
             key = row.camera, row.kind, row.began_wall_ns
