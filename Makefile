@@ -29,6 +29,10 @@ bench:  ## measure against ffmpeg and GStreamer on this machine (installs both; 
 	$(RUN)python -m bench.recorder --cameras 100 --bitrate 500 --seconds 60
 	$(RUN)python -m bench.recorder --cameras 20 --bitrate 4000 --size 1920x1080 --seconds 60
 	$(RUN)python -m bench.city --cameras 50,100,200,400,800 --seconds 60
+	$(RUN)python -m bench.redaction --by civicam
+	$(RUN)python -m bench.live
+	$(RUN)python -m bench.playback
+	$(RUN)python -m bench.ledger
 
 clean:  ## remove what setup, tests and the demo made
 	rm -rf .venv .tools .demo
