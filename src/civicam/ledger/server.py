@@ -160,7 +160,8 @@ class LedgerServer:
         """Has the newest checkpoint signed by all witnesses at the same time; one that does not is an alarm."""
         loop = asyncio.get_running_loop()
         await self.integrate()
-        note, reader = self._log.note(), self._log.reader()
+        # On the disk's thread, so that both are of one tree.
+        note, reader = await loop.run_in_executor(self._disk, lambda: (self._log.note(), self._log.reader()))
         asked = [loop.run_in_executor(self._confirming, one.sign, note, reader) for one in self._witnesses]
         signatures = []
         for witness, result in zip(self._witnesses, await asyncio.gather(*asked, return_exceptions=True), strict=True):
