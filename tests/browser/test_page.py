@@ -325,8 +325,9 @@ def test_a_gap_is_told_with_its_cause_and_passed_over(page: Page, demo: Demo) ->
     holds(page, f"!{GAP}.hidden && {GAP}.textContent.startsWith('Missing from')")
     assert page.inner_text("#gap").endswith(": camera silent.")
     before = page.evaluate("document.querySelector('#video').currentTime")
-    holds(page, f"{GAP}.hidden && document.querySelector('#video').currentTime > {before} + 8")
-    frames_move(page)
+    # Where the scene was not known yet all is covered, a frame a second: a video waits a second before the gap.
+    for further in (8, 15):
+        holds(page, f"{GAP}.hidden && document.querySelector('#video').currentTime > {before} + {further}")
     starts = [url for url in asked if "/playback.m4s?" in url]
     assert len(starts) == len(set(starts)) >= 3
 

@@ -3,7 +3,7 @@
 import { problem, Recording } from "./recording.js";
 
 const GAP_SHOWN_MS = 2500; // how long a gap is told before it is passed over
-const EDGE_S = 0.12; // a video that waits for a gap's end stands about here before it
+const EDGE_S = 0.12; // what is loaded ends about so long before a gap, and there a video waits
 const WITHIN_FRAME_MS = 1.5; // a step shows the frame that lasts so long after its start, whatever was rounded
 const STEPS_UP_TO = 2; // faster than this, a recording is shown by its keys alone
 
@@ -58,7 +58,8 @@ export class Playback {
   go() {
     const { video, recording } = this;
     const at = video.currentTime;
-    const gap = recording.gapAt(video.readyState > HTMLMediaElement.HAVE_CURRENT_DATA ? at : at + EDGE_S);
+    const goes = video.readyState > HTMLMediaElement.HAVE_CURRENT_DATA;
+    const gap = recording.gapAt(goes ? at : recording.loadedUntil(at) + EDGE_S);
     const passes = gap && !gap.isLast && !video.paused;
     recording.load(passes ? gap.end : at);
     this.tell.gap(gap?.words ?? "");

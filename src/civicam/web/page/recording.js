@@ -113,6 +113,15 @@ export class Recording {
     return { end, isLast: after < 0, words };
   }
 
+  /** Until when it can be played from `time` without anything more. */
+  loadedUntil(time) {
+    const { buffered } = this.video;
+    for (let i = 0; i < buffered.length; i++) {
+      if (buffered.start(i) <= time + NEAR_S && time < buffered.end(i)) return buffered.end(i);
+    }
+    return time;
+  }
+
   isLoaded(time) {
     const { buffered } = this.video;
     for (let i = 0; i < buffered.length; i++) {
