@@ -28,7 +28,6 @@
     │   ├── NotFoundError        it asks for what is not there
     │   └── BusyError            as much as there may be at once is going on already
     ├── LedgerError              the ledger cannot be written or read, or does not hold
-    ├── AccessError              people, rights, cases and grants: what cannot be done as asked
     └── CityError                the simulator: a scene, video or scenario that cannot be played
 
 A message says what was wrong, where, and what to do about it.
@@ -170,10 +169,6 @@ class BusyError(RequestError):
 
 class LedgerError(CivicamError):
     """The ledger cannot be written or read, or what is in it does not hold."""
-
-
-class AccessError(CivicamError):
-    """People, rights, cases and grants: something that cannot be done as asked."""
 
 
 class CityError(CivicamError):

@@ -1,1 +1,0 @@
-"""Who may look: people, roles, cases, grants (docs/design/access.md)."""
