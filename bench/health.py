@@ -1,10 +1,10 @@
 """How surely tampering with a camera is found, and how often it is claimed where there is none.
 
 `python -m bench.health --json health.json`. Each simulated camera lives through a day: night, dawn, day, clouds, rain,
-a swinging mount, dusk, night again, one key every 4 s, each coded and decoded as a camera's small stream is. The day is
-compressed: each of its eight parts lasts `--keys` keys (75 are 5 minutes), so light changes about 36 times as fast as
-it does; that is harder on the watch, which learns slow changes as scene. Every event of an untouched day is a false
-alarm.
+a swinging mount, dusk, night again, each an eighth of it; each key is coded and decoded as a camera's small stream is.
+A day lasts `--hours`: 24 with a key every 10 s (`--every`) take a quarter of an hour a camera. The shorter day of
+40 minutes, with a key every 4 s, is harder on the watch, which learns slow changes as scene: light changes 36 times as
+fast as it does. Every event of an untouched day is a false alarm.
 
 Then, from the state that the watch had at the end of each part, every fault is done to the camera for a minute and
 mended: found means that the right event, and no other, was there within that minute; ended, that it was gone within a
@@ -17,16 +17,18 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from bench.measure import machine
 from civicam.city.conditions import DAY, NIGHT, OVERCAST, RAIN, Conditions
+from civicam.city.draw import Renderer
 from civicam.redaction.picture import Picture, Plane
 from civicam.vision.appearance import SceneReference, change_between, look_at
 from civicam.vision.health import HealthEvent, HealthKind, HealthWatch
@@ -44,10 +46,11 @@ from tests.fakes.altered import (
     moved,
     overexposed,
     painted,
-    simulated,
 )
 
-_EVERY_S = 4
+_TRIAL_EVERY_S = 4.0
+_CHUNK_S = 300.0
+"""Traffic is planned for so long at a time: the plan's cost grows faster than its length."""
 _MINUTE_KEYS = 15
 _PARTS: tuple[tuple[str, Conditions], ...] = (
     ("night", NIGHT),
@@ -104,6 +107,7 @@ class CameraDay:
     Attributes:
         camera: which.
         keys: how many it gave, untouched.
+        hours: for how long, in its own time.
         false_alarms: events of the untouched camera: what, in which part.
         trials: what was done to it.
         look_ms: what it took to look at a key and compare it, median.
@@ -111,21 +115,24 @@ class CameraDay:
 
     camera: str
     keys: int = 0
+    hours: float = 0.0
     false_alarms: list[tuple[str, str]] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     look_ms: float = 0.0
 
 
 class _Camera:
-    """Gives coded keys, one every 4 s of its own time."""
+    """Gives coded keys, so far apart in its own time."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self._coder = KeyCoder(size)
         self.now_ns = START_NS
 
-    def keys(self, lumas: list[Plane], alter: Alter | None = None) -> Iterator[Picture]:
+    def keys(
+        self, lumas: Iterable[Plane], alter: Alter | None = None, every_s: float = _TRIAL_EVERY_S
+    ) -> Iterator[Picture]:
         for luma in lumas:
-            self.now_ns += _EVERY_S * SECOND_NS
+            self.now_ns += round(every_s * SECOND_NS)
             yield self._coder.coded(alter(luma) if alter else luma, self.now_ns)
 
 
@@ -134,7 +141,7 @@ def _seen(watch: HealthWatch, pictures: Iterator[Picture]) -> list[HealthEvent]:
 
 
 def _trials(camera: _Camera, name: str, part: str, watch: HealthWatch, lumas: list[Plane]) -> Iterator[Trial]:
-    """Every fault, each from the same state; `lumas` are two minutes that come back and forth."""
+    """Every fault, each from the same state; `lumas` are two minutes."""
     for fault, kind, make in _FAULTS:
         tampered, start_ns = copy.deepcopy(watch), camera.now_ns
         found_s, said, alter = None, list[str](), make()
@@ -149,17 +156,57 @@ def _trials(camera: _Camera, name: str, part: str, watch: HealthWatch, lumas: li
         camera.now_ns = start_ns
 
 
-def _simulated_day(kind: str, seed: int, keys: int) -> CameraDay:
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """How long a simulated day lasts, and how far apart its keys are, in seconds."""
+
+    length_s: float
+    every_s: float
+
+    @property
+    def part_s(self) -> float:
+        return self.length_s / len(_PARTS)
+
+
+def _drawn(kind: str, seed: int, conditions: Conditions, length_s: float, every_s: float) -> Iterator[Plane]:
+    """The lumas of one part of a day, drawn as many short loops of the same place with ever new traffic."""
+    chunks = max(1, round(length_s / _CHUNK_S))
+    count = max(2, round(length_s / chunks / every_s))
+    for chunk in range(chunks):
+        drawn = Renderer(
+            kind,
+            seed,
+            width=640,
+            height=360,
+            fps=1 / every_s,
+            frames=count,
+            conditions=replace(
+                conditions,
+                light=conditions.light_at(chunk / chunks),
+                light_end=conditions.light_at((chunk + 1) / chunks),
+            ),
+            barcode=False,
+            traffic_seed=seed if not chunk else 1000 * seed + chunk,
+        )
+        for number in range(count):
+            yield drawn.frame(number).picture.luma
+
+
+def _simulated_day(kind: str, seed: int, lasting: _Day) -> CameraDay:
     name = f"{kind} {seed}"
     day, camera, watch = CameraDay(name), _Camera((640, 360)), HealthWatch()
     lumas: list[Plane] = []
     for part, conditions in _PARTS:
-        lumas = list(simulated(kind, conditions, keys, every_s=float(_EVERY_S), seed=seed))
-        simulated.cache_clear()
-        day.false_alarms += [(event.kind.value, part) for event in _seen(watch, camera.keys(lumas))]
-        day.keys += len(lumas)
-        last = lumas[-_MINUTE_KEYS:]
-        day.trials += _trials(camera, name, part, watch, last[::-1] + last)
+        for picture in camera.keys(
+            _drawn(kind, seed, conditions, lasting.part_s, lasting.every_s), every_s=lasting.every_s
+        ):
+            day.keys += 1
+            day.false_alarms += [(event.kind.value, part) for event in watch.see(picture)]
+        end = conditions.light_at(1.0)
+        after = replace(conditions, light=end, light_end=end)
+        lumas = list(_drawn(kind, seed, after, 2 * _MINUTE_KEYS * _TRIAL_EVERY_S, _TRIAL_EVERY_S))
+        day.trials += _trials(camera, name, part, watch, lumas)
+    day.hours = day.keys * lasting.every_s / 3600
     day.look_ms = _cost(lumas)
     return day
 
@@ -173,6 +220,7 @@ def _real_camera(source: str) -> CameraDay:
         (event.kind.value, "real") for event in _seen(watch, camera.keys(back_and_forth[: max(150, len(lumas))]))
     ]
     day.keys = max(150, len(lumas))
+    day.hours = day.keys * _TRIAL_EVERY_S / 3600
     day.trials += _trials(camera, source, "real", watch, back_and_forth[day.keys :][: 2 * _MINUTE_KEYS])
     day.look_ms = _cost(lumas)
     return day
@@ -211,7 +259,7 @@ def _print(console: Console, days: list[CameraDay]) -> None:
             f"{sum(trial.ended for trial in own)}/{len(own)}",
         )
     console.print(table)
-    hours = sum(day.keys for day in days) * _EVERY_S / 3600
+    hours = sum(day.hours for day in days)
     alarms = [f"{day.camera}: {what} ({part})" for day in days for what, part in day.false_alarms]
     console.print(f"{len(alarms)} false events in {hours:.1f} camera-hours of {len(days)} cameras", *alarms, sep="\n  ")
     for trial in trials:
@@ -223,24 +271,32 @@ def _print(console: Console, days: list[CameraDay]) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(prog="bench.health", description="Finds tampering with cameras.")
     options.add_argument("--json", type=Path, help="write the results here")
-    options.add_argument("--keys", type=int, default=75, help="keys in each of the day's eight parts, 30 at least")
+    options.add_argument("--hours", type=float, default=2 / 3, help="how long a simulated day lasts")
+    options.add_argument("--every", type=float, default=4.0, help="seconds between two keys of an untouched day")
     options.add_argument("--seeds", type=int, default=2, help="cameras of each kind of place")
     options.add_argument("--processes", type=int, default=2)
     chosen = options.parse_args()
     where = machine(Path.cwd())
+    lasting = _Day(chosen.hours * 3600, chosen.every)
     with ProcessPoolExecutor(chosen.processes) as pool:
         jobs = [
-            pool.submit(_simulated_day, kind, 3 + seed, max(30, chosen.keys))
+            pool.submit(_simulated_day, kind, 3 + seed, lasting)
             for seed in range(chosen.seeds)
             for kind in ("crossroads", "street", "square")
         ]
         jobs += [pool.submit(_real_camera, source) for source in CLIPS if has_clip(source)]
-        days = [job.result() for job in jobs]
+        finished = track(as_completed(jobs), "cameras", len(jobs), console=Console(stderr=True))
+        days = sorted((job.result() for job in finished), key=lambda day: day.camera)
     console = Console(width=200)
     console.print(str(where))
     _print(console, days)
     if chosen.json:
-        report = {"machine": where.as_json(), "keys_a_part": chosen.keys, "days": [asdict(day) for day in days]}
+        report = {
+            "machine": where.as_json(),
+            "hours": chosen.hours,
+            "every_s": chosen.every,
+            "days": [asdict(day) for day in days],
+        }
         chosen.json.write_text(json.dumps(report, indent=1))
     sys.stdout.flush()
 

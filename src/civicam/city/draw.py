@@ -56,6 +56,7 @@ class Renderer:
         barcode: whether each frame carries its number.
         with_objects: False leaves the place empty (for tests: what every other pixel must look like).
         alter: changes the place before it is drawn: who stands where, what drives off.
+        traffic_seed: who drives and walks by; None: `seed` decides that, too.
 
     Raises:
         CityError: there is no such kind of scene.
@@ -74,6 +75,7 @@ class Renderer:
         barcode: bool = True,
         with_objects: bool = True,
         alter: Callable[[Scene], None] | None = None,
+        traffic_seed: int | None = None,
     ) -> None:
         self.scene: Scene = make_scene(kind, random.Random(seed))
         if alter is not None:
@@ -91,7 +93,7 @@ class Renderer:
             self.scene.standing,
             fps=fps,
             frames=frames,
-            rng=random.Random(seed + 1),
+            rng=random.Random((seed if traffic_seed is None else traffic_seed) + 1),
         )
         self._kept: dict[int, tuple[tuple[float, ...], Sprite | None]] = {}
         self._lit: tuple[float, NDArray[np.uint8]] | None = None
