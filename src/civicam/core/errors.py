@@ -27,6 +27,9 @@
     ├── RequestError             a request that cannot be understood
     │   ├── NotFoundError        it asks for what is not there
     │   └── BusyError            as much as there may be at once is going on already
+    ├── AccessError              people, rights, cases and grants: what they cannot be
+    │   ├── SignInError          nobody is signed in, or not as they say
+    │   └── TooSoonError         it was tried too often
     ├── LedgerError              the ledger cannot be written or read, or does not hold
     └── CityError                the simulator: a scene, video or scenario that cannot be played
 
@@ -165,6 +168,18 @@ class NotFoundError(RequestError):
 
 class BusyError(RequestError):
     """A request for more than may go on at once."""
+
+
+class AccessError(CivicamError):
+    """Something that people, rights, cases and grants cannot be."""
+
+
+class SignInError(AccessError):
+    """Nobody is signed in, or they are not who they say."""
+
+
+class TooSoonError(AccessError):
+    """It was tried too often, and may be tried again later."""
 
 
 class LedgerError(CivicamError):

@@ -1,0 +1,1 @@
+"""Signing in: showing who one is."""
