@@ -110,7 +110,7 @@ def test_a_file_that_is_not_toml_tells_the_line() -> None:
             "[[volume]]\nname = 'a'\npath = 'x'\n[[volume]]\nname = 'b'\npath = './x'",
             "civicam.toml:6: volume.path = './x': another volume has it already",
         ),
-        ("[web]\nallow = 'all'", "civicam.toml:2: web.allow = 'all': must be one of nobody, local"),
+        ("[web]\nallow = 'all'", "civicam.toml:2: web.allow = 'all': must be one of nobody, local, people"),
         ("[redaction]\ncover = ''", "civicam.toml:2: redaction.cover = '': must be text, not empty"),
         ("[redaction]\ncover = 'none'", "civicam.toml:2: redaction.cover = 'none': must be one of flat, pixelate"),
         (

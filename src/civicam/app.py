@@ -33,7 +33,8 @@ from civicam.recorder.supervisor import Supervisor
 from civicam.upkeep.retention import DAY_NS, Retention, RetentionPolicy
 from civicam.upkeep.written import MOST_SEGMENTS, deletion_draft, footage_draft, setting_draft
 from civicam.web.keeper import WebKeeper
-from civicam.web.plan import MaskPlan, WebPlan
+from civicam.web.plan import MaskPlan, PeoplePlan, WebPlan
+from civicam.web.policies import PEOPLE
 
 _STATUS_EVERY_S = 1.0
 _FOR_EVER_S = 100 * 365 * 86_400
@@ -184,6 +185,7 @@ class City:
         return WebPlan(
             city=self.settings.city.name,
             ledger=str(self.data.ledger_socket.absolute()),
+            ledger_folder=str(self.data.ledger.absolute()),
             feed=str(self.data.feed.absolute()),
             scenes=str(self.data.scenes.absolute()),
             usual=str(self.data.usual.absolute()),
@@ -193,11 +195,21 @@ class City:
             host=web.host,
             port=web.port,
             allow=web.allow,
+            people=self.people_plan() if web.allow == PEOPLE else None,
+            certificate=str((self.data.root / web.certificate).absolute()) if web.certificate else "",
+            certificate_key=str((self.data.root / web.certificate_key).absolute()) if web.certificate_key else "",
             cover=self.settings.redaction.cover,
             bootstrap_s=self.settings.redaction.bootstrap_s,
             save_every_s=self.settings.redaction.save_every_s,
             keep_s=int(self.settings.retention.days * 86_400 or _FOR_EVER_S) + 86_400,
             masks=tuple(MaskPlan(mask.camera, mask.polygon, mask.kind) for mask in self.settings.mask),
+        )
+
+    def people_plan(self) -> PeoplePlan:
+        """Where people and what they may are kept."""
+        access = self.settings.access
+        return PeoplePlan(
+            str(self.data.access.absolute()), self.settings.city.zone, access.purpose_list, access.grant_hours
         )
 
     def retention_policy(self) -> RetentionPolicy:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
 
 from annotated_types import Interval, Len
 
@@ -30,9 +31,11 @@ class CitySettings:
 
     Attributes:
         name: what people call it.
+        zone: its time zone, in which people's hours are meant (IANA).
     """
 
     name: Annotated[str, Len(1, 80)] = "A city"
+    zone: Annotated[str, Len(1, 60)] = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,8 @@ class MetricsSettings:
     port: Annotated[int, Interval(ge=0, le=65535)] = 9464
 
 
-WEB_ALLOWS = ("nobody", "local")
-"""Who may look, as `web.allow` says it: nobody at all, or whoever sits at this machine."""
+WEB_ALLOWS = ("nobody", "local", "people")
+"""Who may look, as `web.allow` says it: nobody at all, whoever sits at this machine, or people who sign in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +126,36 @@ class WebSettings:
         host: the address to listen at.
         port: the TCP port, 0 for no page.
         allow: who may look: one of `WEB_ALLOWS`.
+        certificate: the file of the certificate for https, with those above it; empty for http, which is for this
+            machine alone: nobody signs in over a network that others read.
+        certificate_key: the file of its private key.
     """
 
     host: Annotated[str, Len(1)] = "127.0.0.1"
     port: Annotated[int, Interval(ge=0, le=65535)] = 0
     allow: Annotated[str, Len(1)] = WEB_ALLOWS[0]
+    certificate: Annotated[str, Len(0, 400)] = ""
+    certificate_key: Annotated[str, Len(0, 400)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """What people may.
+
+    Attributes:
+        grant_hours: a grant to see clear video lasts so long at most.
+        purposes: what cases are opened for, with commas between them.
+    """
+
+    grant_hours: Annotated[float, Interval(gt=0, le=168)] = 24.0
+    purposes: Annotated[str, Len(1, 1000)] = (
+        "crime, missing person, accident, danger to life, damage to property, request of a resident"
+    )
+
+    @property
+    def purpose_list(self) -> tuple[str, ...]:
+        """The purposes, each by itself."""
+        return tuple(name for part in self.purposes.split(",") if (name := part.strip()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +243,7 @@ class Settings:
     retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
     web: WebSettings = WebSettings()
+    access: AccessSettings = AccessSettings()
     redaction: RedactionSettings = RedactionSettings()
     mask: tuple[MaskSettings, ...] = ()
     ledger: LedgerSettings = LedgerSettings()
@@ -241,6 +270,11 @@ class DataFolder:
     def catalogue(self) -> Path:
         """The database of what exists."""
         return self.root / "catalogue.sqlite"
+
+    @property
+    def access(self) -> Path:
+        """The database of people and of what they may."""
+        return self.root / "access.sqlite"
 
     @property
     def lock(self) -> Path:
@@ -474,6 +508,7 @@ class _Reader:
                 self._add(place, f"{_dotted(place)} = {chosen!r}: must be one of {', '.join(known)}")
         self._check_masks(settings.mask)
         self._check_ledger(settings)
+        self._check_people(settings)
         recorder = settings.recorder
         if recorder.max_fragment_mb > recorder.backlog_mb:
             self._add(
@@ -481,6 +516,17 @@ class _Reader:
                 f"recorder.max_fragment_mb = {recorder.max_fragment_mb}: "
                 f"must fit into recorder.backlog_mb = {recorder.backlog_mb}",
             )
+
+    def _check_people(self, settings: Settings) -> None:
+        zone, web = settings.city.zone, settings.web
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError, KeyError):
+            self._add(("city", "zone"), f"city.zone = {zone!r}: must be one of IANA's, such as Asia/Dushanbe")
+        if bool(web.certificate) != bool(web.certificate_key):
+            self._add(("web", "certificate"), "web.certificate and web.certificate_key go together")
+        if not settings.access.purpose_list:
+            self._add(("access", "purposes"), "access.purposes: a case is opened for something")
 
     def _check_ledger(self, settings: Settings) -> None:
         origin = settings.ledger.origin
@@ -555,6 +601,7 @@ _DEFAULT = """\
 
 [city]
 name = {city}
+zone = "UTC"           # in which people's hours are meant, such as "Asia/Dushanbe"
 
 # Where footage is written. One [[volume]] for each disk. Never rename one that holds footage.
 [[volume]]
@@ -591,7 +638,13 @@ port = 9464            # http://127.0.0.1:9464/metrics and /status; 0: off
 [web]
 host = "127.0.0.1"     # where the page with redacted pictures is
 port = 0               # such as 9465 for http://127.0.0.1:9465; 0: off
-allow = "nobody"       # who may look: "nobody", or "local" for whoever sits at this machine
+allow = "nobody"       # who may look: "nobody", "local" for whoever sits at this machine, "people" who sign in
+certificate = ""       # a file, for https: over a network nobody signs in without
+certificate_key = ""
+
+[access]
+grant_hours = 24       # a grant to see clear video lasts so long at most
+purposes = "crime, missing person, accident, danger to life, damage to property, request of a resident"
 
 [redaction]
 cover = "flat"         # what moves or newly appeared gets one colour; "pixelate" keeps the rough colour of clothing

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from civicam.access.cases import MOST_NS, PURPOSES
 from civicam.camera.sample import SampleSink
 from civicam.core.citykey import CityKey
 from civicam.core.clock import Clock, SystemClock
@@ -29,9 +30,15 @@ from civicam.vision.decoder import Decoder
 from civicam.vision.health import HealthEvent
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser, LocalOnly, Policy
+from civicam.web.bearer import Bearers
+from civicam.web.clear_media import ClearMedia
 from civicam.web.directory import Directory
+from civicam.web.ledger_api import LedgerFiles
 from civicam.web.media import Media
+from civicam.web.people_services import PeopleServices
+from civicam.web.policies import PeoplePolicy
 from civicam.web.server import WebServer, address_of, listen
+from tests.access.house import PeopleHouse
 from tests.fakes.pictures import LeftHalf, drawn
 from tests.fakes.recorded import Recorded
 from tests.fakes.samples import FRAME_90K, FRAME_NS, encoded
@@ -87,6 +94,8 @@ class KnownLedger:
         if self.fails:
             raise LedgerError("the disk is full")
         (receipt,) = self.log.append([draft], time.time_ns())
+        self.log.integrate()
+        self.log.publish(self.log.note())
         self.drafts.append(draft)
         return receipt
 
@@ -104,6 +113,7 @@ class Served:
         health: what is known of its cameras.
         clock: its time.
         ledger: where its looks are written down.
+        people: who may sign in, if it asks for people.
     """
 
     address: str
@@ -114,6 +124,13 @@ class Served:
     health: KnownHealth
     clock: Clock
     ledger: KnownLedger
+    people: PeopleHouse | None = None
+
+    @property
+    def house(self) -> PeopleHouse:
+        """Its people."""
+        assert self.people is not None
+        return self.people
 
     def put_still(self, number: int = 0, wall_ns: int | None = None, camera: CameraId = CAMERA) -> None:
         """Makes the camera's newest still, from a picture of which half is covered."""
@@ -140,8 +157,12 @@ async def served(
     limits: LiveLimits | None = None,
     every_s: float = 0.01,
     scenes: PlaybackRedactors | None = None,
+    asks_people: bool = False,
 ) -> AsyncIterator[Served]:
-    """Serves the city in `folder`, made if it is not there. Unless `policy` says otherwise, this machine may look."""
+    """Serves the city in `folder`, made if it is not there. Unless `policy` says otherwise, this machine may look.
+
+    Where it `asks_people`, whoever signs in may look.
+    """
     clock, shelf, health = SystemClock(), StillShelf(), KnownHealth()
     ledger = KnownLedger(folder.parent / f"{folder.name}-ledger")
     if not (folder / "catalogue.sqlite").exists():
@@ -155,19 +176,41 @@ async def served(
         )
         playback = Playback(archive, scenes or Unknown())
         media = Media(directory, hub, shelf, (archive, playback), _prepared)
+        people, services, clear = None, None, None
+        if asks_people:
+            people = PeopleHouse.build(folder.parent / f"{folder.name}-access.sqlite", ledger, clock)
+            office, door = people.office, people.door
+            policy = PeoplePolicy(office)
+            services = PeopleServices(office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger.log.folder)
+            clear = ClearMedia(office, directory, archive, pool)
         authoriser = Authoriser(clock, policy or LocalOnly())
-        application = Application(Services("Khujand", authoriser, ledger, directory, media, health, clock))
+        application = Application(
+            Services(
+                "Khujand",
+                authoriser,
+                ledger,
+                directory,
+                media,
+                health,
+                clock,
+                LedgerFiles(ledger.log.folder),
+                services,
+                clear,
+            )
+        )
         stop = asyncio.Event()
         listening = listen("127.0.0.1", 0)
         address = address_of(listening)
         serving = asyncio.create_task(WebServer(application.app).run_until(stop, listening))
         try:
             async with httpx.AsyncClient(base_url=address, timeout=20) as client:
-                yield Served(address, application, client, shelf, hub, health, clock, ledger)
+                yield Served(address, application, client, shelf, hub, health, clock, ledger, people)
         finally:
             stop.set()
             await serving
             await hub.close()
+            if people is not None:
+                await people.office.close()
         media.close()
     archive.close()
     directory.close()

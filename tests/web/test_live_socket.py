@@ -153,7 +153,9 @@ async def test_a_view_ends_when_the_policy_no_longer_allows_it(city: Path, monke
     class Changing(LocalOnly):
         over = False
 
-        def refusal(self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose) -> str | None:
+        def refusal(
+            self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose, grant: int | None = None
+        ) -> str | None:
             return "the time is over" if self.over else None
 
     monkeypatch.setattr(live, "ASK_AGAIN_S", 0.05)

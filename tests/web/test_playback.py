@@ -147,7 +147,9 @@ async def test_a_frame_is_not_told_to_who_may_not_see_it(city: Path) -> None:
     end_ns = START_NS + 2 * S + 1
 
     class UpTo(LocalOnly):
-        def refusal(self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose) -> str | None:
+        def refusal(
+            self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose, grant: int | None = None
+        ) -> str | None:
             return "the time is over" if window[1] > end_ns else None
 
     async with served(city, UpTo()) as web:

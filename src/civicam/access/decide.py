@@ -48,6 +48,8 @@ class Action(StrEnum):
     GRANT_END = "grant-end"
     """to revoke a grant, or narrow it"""
     BREAK_GLASS = "break-glass"
+    OVERSEE = "oversee"
+    """to be told who broke the glass"""
     LEDGER_READ = "ledger-read"
     """with what it says about people"""
     PEOPLE_READ = "people-read"
@@ -55,9 +57,6 @@ class Action(StrEnum):
     """to invite somebody, and to end all that somebody may"""
     ROLE_ASK = "role-ask"
     ROLE_DECIDE = "role-decide"
-    CAMERAS_EDIT = "cameras-edit"
-    STATUS = "status"
-    """how the recording is, and what is wrong"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +94,12 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.GRANT_DECIDE: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
     Action.GRANT_END: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
     Action.BREAK_GLASS: Rule(_VIEWERS, is_of_a_camera=True),
+    Action.OVERSEE: Rule(_OVERSIGHT | {Role.ADMINISTRATOR}),
     Action.LEDGER_READ: Rule(frozenset({Role.AUDITOR})),
     Action.PEOPLE_READ: Rule(frozenset({Role.ADMINISTRATOR, Role.AUDITOR})),
     Action.PEOPLE_EDIT: Rule(frozenset({Role.ADMINISTRATOR})),
     Action.ROLE_ASK: Rule(frozenset({Role.ADMINISTRATOR})),
     Action.ROLE_DECIDE: Rule(frozenset({Role.ADMINISTRATOR})),
-    Action.CAMERAS_EDIT: Rule(frozenset({Role.ENGINEER})),
-    Action.STATUS: Rule(frozenset({Role.ENGINEER}), for_tokens=True),
 }
 TOKEN_ACTIONS: Final = frozenset(action for action, rule in RULES.items() if rule.for_tokens)
 
@@ -183,6 +181,50 @@ def require(state: State, ask: Ask) -> Answer:
     if not answer.is_allowed:
         raise NotAllowedError(answer.why)
     return answer
+
+
+class _Seal:
+    """Kept in this file: without it there is no `LiveGrant`."""
+
+
+_SEAL: Final = _Seal()
+
+
+class LiveGrant:
+    """That somebody may see clear video now: what gives it out takes one, and only `live_grant` makes it.
+
+    Attributes:
+        number: the grant.
+        camera: through which camera.
+        window: which stretch of wall time.
+        at_ns: when it was decided; it holds for this one look.
+        until_ns: it may not be used later than that.
+        is_break_glass: one person took it by themselves.
+    """
+
+    __slots__ = ("at_ns", "camera", "is_break_glass", "number", "until_ns", "window")
+
+    def __init__(self, grant: Grant, camera: CameraId, window: Span, at_ns: int, *, made_by: _Seal) -> None:
+        if made_by is not _SEAL or grant.expires_ns is None:
+            raise NotAllowedError("only a decision makes a grant live")
+        self.number: Final = grant.id
+        self.camera: Final = camera
+        self.window: Final = window
+        self.at_ns: Final = at_ns
+        self.until_ns: Final = grant.expires_ns
+        self.is_break_glass: Final = grant.is_break_glass
+
+
+def live_grant(state: State, ask: Ask) -> LiveGrant:
+    """The grant that `ask` names, once it is decided that it holds.
+
+    Raises:
+        NotAllowedError: they may not see clear video of that, now.
+    """
+    if ask.action is not Action.CLEAR or ask.grant is None or ask.camera is None or ask.window is None:
+        raise NotAllowedError("a grant is for clear video of a camera and a stretch")
+    require(state, ask)
+    return LiveGrant(state.grants[ask.grant], ask.camera, ask.window, ask.at_ns, made_by=_SEAL)
 
 
 def session_refusal(state: State, session: SessionId, at_ns: int) -> str | None:

@@ -87,6 +87,10 @@ class State:
         group = self.groups.get(right.group)
         return group is not None and camera in group.cameras
 
+    def has_right_for(self, person: PersonId, camera: CameraId) -> bool:
+        """Whether any right of a person is for that camera, at whatever hours."""
+        return any(self.has_camera(right, camera) for right in self.rights_of(person))
+
     def grants_of(self, person: PersonId) -> Iterator[Grant]:
         """Those that somebody approved, or that broke the glass, and nobody took back."""
         return (one for one in self.grants.values() if one.person == person and one.state is GrantState.APPROVED)

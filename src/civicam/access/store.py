@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from civicam.access.models import Session
 from civicam.access.state import PLACES, Row, State, place_of
-from civicam.core.errors import AccessError
+from civicam.core.errors import AccessStoreError
 from civicam.ledger.entry import PersonId
 
 APPLICATION_ID: Final = 0x43495641
@@ -58,7 +58,7 @@ class AccessStore:
         path: the database file; made if it is not there.
 
     Raises:
-        AccessError: it is broken, another program's, or of a newer civicam.
+        AccessStoreError: it is broken, another program's, or of a newer civicam.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class AccessStore:
         """How often anything was changed.
 
         Raises:
-            AccessError: the database cannot be read.
+            AccessStoreError: the database cannot be read.
         """
         with self._explained():
             return int(self._connection.execute("SELECT number FROM version").fetchone()[0])
@@ -92,7 +92,7 @@ class AccessStore:
         """All of it, and its version.
 
         Raises:
-            AccessError: the database cannot be read, or holds what cannot be.
+            AccessStoreError: the database cannot be read, or holds what cannot be.
         """
         with self._explained(), self._transaction("DEFERRED"):
             rows = [row for kind in PLACES for row in self._rows(kind)]
@@ -113,7 +113,7 @@ class AccessStore:
             the new version; None where somebody else changed something meanwhile, and nothing was saved.
 
         Raises:
-            AccessError: the database cannot be written.
+            AccessStoreError: the database cannot be written.
         """
         with self._explained(), self._transaction("IMMEDIATE") as connection:
             if version is not None and self.version() != version:
@@ -140,7 +140,7 @@ class AccessStore:
         """One of the city's own wrapped secrets; the first one that `make` gives stays.
 
         Raises:
-            AccessError: the database cannot be used.
+            AccessStoreError: the database cannot be used.
         """
         with self._explained(), self._transaction("IMMEDIATE") as connection:
             connection.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, make()))
@@ -151,7 +151,7 @@ class AccessStore:
         """The credential of that kind and id.
 
         Raises:
-            AccessError: the database cannot be read.
+            AccessStoreError: the database cannot be read.
         """
         found = self._credentials("kind = ? AND id = ?", (kind.value, name))
         return found[0] if found else None
@@ -160,7 +160,7 @@ class AccessStore:
         """A person's credentials of a kind.
 
         Raises:
-            AccessError: the database cannot be read.
+            AccessStoreError: the database cannot be read.
         """
         return self._credentials("person = ? AND kind = ?", (person, kind.value))
 
@@ -168,7 +168,7 @@ class AccessStore:
         """Deletes a credential that may be used once; False where somebody else has, or it is another by now.
 
         Raises:
-            AccessError: the database cannot be written.
+            AccessStoreError: the database cannot be written.
         """
         with self._explained(), self._transaction("IMMEDIATE") as connection:
             gone = connection.execute(
@@ -181,7 +181,7 @@ class AccessStore:
         """Puts `after` in the place of `before`; False where it is another by now.
 
         Raises:
-            AccessError: the database cannot be written.
+            AccessStoreError: the database cannot be written.
         """
         with self._explained(), self._transaction("IMMEDIATE") as connection:
             changed = connection.execute(
@@ -194,7 +194,7 @@ class AccessStore:
         """Keeps when sessions were last seen, if they are still there.
 
         Raises:
-            AccessError: the database cannot be written.
+            AccessStoreError: the database cannot be written.
         """
         with self._explained(), self._transaction("IMMEDIATE") as connection:
             for one in sessions:
@@ -204,7 +204,7 @@ class AccessStore:
         """Deletes sessions that ended before then; what they did is in the ledger.
 
         Raises:
-            AccessError: the database cannot be written.
+            AccessStoreError: the database cannot be written.
         """
         with self._explained(), self._transaction("IMMEDIATE") as connection:
             connection.execute("DELETE FROM sessions WHERE max(ifnull(ended_ns, 0), seen_ns) < ?", (before_ns,))
@@ -213,7 +213,7 @@ class AccessStore:
         """Leaves nothing of what was deleted in the file or its log.
 
         Raises:
-            AccessError: the database cannot be written.
+            AccessStoreError: the database cannot be written.
         """
         with self._explained():
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -244,9 +244,9 @@ class AccessStore:
         migrations = _migrations()
         tables = run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if tables and self._pragma("application_id") != APPLICATION_ID:
-            raise AccessError("this is another program's database", where=str(self.path), fix="check the path")
+            raise AccessStoreError("this is another program's database", where=str(self.path), fix="check the path")
         if self._pragma("user_version") > len(migrations):
-            raise AccessError("a newer civicam wrote this database", where=str(self.path), fix="run that one")
+            raise AccessStoreError("a newer civicam wrote this database", where=str(self.path), fix="run that one")
         for number, script in enumerate(migrations, 1):
             with self._transaction("IMMEDIATE") as connection:
                 if self._pragma("user_version") >= number:
@@ -275,7 +275,7 @@ class AccessStore:
         try:
             yield
         except (sqlite3.Error, ValueError, TypeError, KeyError, OSError, ValidationError) as error:
-            raise AccessError(
+            raise AccessStoreError(
                 f"the database of people and rights cannot be used: {error}",
                 where=str(self.path),
                 fix="check the file and its disk; restore it from a backup if it is broken",

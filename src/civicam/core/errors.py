@@ -30,6 +30,7 @@
     ├── AccessError              people, rights, cases and grants: what they cannot be
     │   ├── SignInError          nobody is signed in, or not as they say
     │   └── TooSoonError         it was tried too often
+    ├── AccessStoreError         the database of people and rights
     ├── LedgerError              the ledger cannot be written or read, or does not hold
     └── CityError                the simulator: a scene, video or scenario that cannot be played
 
@@ -180,6 +181,10 @@ class SignInError(AccessError):
 
 class TooSoonError(AccessError):
     """It was tried too often, and may be tried again later."""
+
+
+class AccessStoreError(CivicamError):
+    """The database of people and rights cannot be used."""
 
 
 class LedgerError(CivicamError):

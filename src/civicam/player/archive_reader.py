@@ -1,6 +1,6 @@
 """From the archive to samples: what lies on disk of a stream and a stretch, opened, authenticated and taken apart.
 
-What comes out is clear. It goes to `playback`, which redacts it, and to `clear`, which nothing calls: nowhere else.
+What comes out is clear. It goes to `playback`, which redacts it, and to `clear`, which demands a grant: nowhere else.
 """
 
 import struct

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -28,10 +29,13 @@ from civicam.player.playback import FASTEST, LONGEST_NS, SLOWEST
 from civicam.vision.health import HealthEvent
 from civicam.web import live
 from civicam.web.authorise import Authoriser, Decision, Purpose
+from civicam.web.cases_api import add_cases, add_grants
+from civicam.web.clear_media import ClearMedia
 from civicam.web.conditions import Health, State, state_of, words_of
 from civicam.web.directory import Directory
 from civicam.web.gate import Gate, moment, parse_moment, parse_window
 from civicam.web.guard import Guard
+from civicam.web.ledger_api import LedgerFiles, add_ledger
 from civicam.web.looks import Ledger, Looks
 from civicam.web.media import Media
 from civicam.web.models import (
@@ -45,7 +49,10 @@ from civicam.web.models import (
     SpanModel,
 )
 from civicam.web.page_files import PageFile, page_files
+from civicam.web.people_api import add_people, add_roles
+from civicam.web.people_services import PeopleServices
 from civicam.web.problem import as_problem, problem
+from civicam.web.sign_in_api import add_account, add_sign_in
 
 SHOWN: Final = "What moves or newly appeared is covered, in every picture, live and recorded."
 COVERAGE_MOST_S: Final = 86_400.0
@@ -83,6 +90,9 @@ class Services:
         media: gives pictures.
         health: what is known of the cameras' pictures.
         clock: the time.
+        public: what everybody may have of the ledger.
+        people: who may sign in, and what they may; None where the city's rule asks for nobody.
+        clear: gives clear video to who has a grant.
     """
 
     city: str
@@ -92,6 +102,9 @@ class Services:
     media: Media
     health: Health
     clock: Clock
+    public: LedgerFiles
+    people: PeopleServices | None = None
+    clear: ClearMedia | None = None
 
 
 class Application:
@@ -103,9 +116,14 @@ class Application:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._gate = Gate(services.authoriser)
+        self._gate = Gate(services.authoriser, services.people.bearers if services.people else None)
         self._looks = Looks(services.ledger, services.clock)
         self._described: dict[str, Operation] = {}
+        self._purposes: dict[str, Purpose] = {
+            "/api/cameras": Purpose.LIST,
+            f"{_PATH}/coverage": Purpose.COVERAGE,
+            f"{_PATH}/frame": Purpose.PLAYBACK,
+        }
         self._description: dict[str, Any] | None = None
         self.routes: Sequence[BaseRoute] = [
             *self._page_routes(),
@@ -115,8 +133,14 @@ class Application:
             self._described_route(f"{_PATH}/playback.m3u8", Purpose.PLAYBACK, self._playlist, _PLAYLIST, _asked_window),
             self._described_route(f"{_PATH}/playback.m4s", Purpose.PLAYBACK, self._stretch, _STRETCH, _stretch_window),
             self._described_route(f"{_PATH}/playback.mp4", Purpose.PLAYBACK, self._init, _INIT),
-            WebSocketRoute(
-                f"{_PATH}/live", live.LiveSocket(self._gate, self._looks, services.media, services.clock).serve
+            self._described_route(f"{_PATH}/test.webp", Purpose.TEST_STILL, self._test_still, _TEST_STILL),
+            *self._clear_routes(),
+            self._route("/ledger/{name:path}", Purpose.PAGE, self._public),
+            self._ruled(
+                WebSocketRoute(
+                    f"{_PATH}/live", live.LiveSocket(self._gate, self._looks, services.media, services.clock).serve
+                ),
+                Purpose.LIVE,
             ),
         ]
         self._described[f"{_PATH}/live"] = _operation(live.DESCRIPTION)
@@ -133,7 +157,7 @@ class Application:
 
     # Pictures and the page
 
-    def _route(self, path: str, purpose: Purpose, answer: Answer, window: Window | None = None) -> Route:
+    def _route(self, path: str, purpose: Purpose, answer: Answer, window: Window | None = None) -> BaseRoute:
         """A route that wants a decision for `purpose`, over the stretch that `window` finds, else for now."""
 
         async def decided(request: Request) -> Response:
@@ -141,13 +165,48 @@ class Application:
             decision = self._gate.decide(request, purpose, request.path_params.get("camera"), stretch)
             return await answer(request, decision)
 
-        return Route(path, decided, methods=["GET"])
+        return self._ruled(Route(path, decided, methods=["GET"]), purpose)
+
+    def _ruled(self, route: BaseRoute, purpose: Purpose) -> BaseRoute:
+        """A route, whose rule is kept: `rules` tells what holds for every one."""
+        self._purposes[getattr(route, "path", "")] = purpose
+        return route
+
+    def rules(self) -> dict[tuple[str, str], str]:
+        """Who may use each route: the action or purpose that it is decided as, by method and path."""
+        found: dict[tuple[str, str], str] = {}
+        for route in self.api.routes:
+            path = getattr(route, "path", "")
+            if isinstance(route, APIRoute):
+                rule = (route.openapi_extra or {}).get("x-who") or self._purposes.get(path)
+                found |= {(method, path): str(rule) for method in route.methods or () if rule}
+            elif path in self._purposes:
+                found["GET", path] = str(self._purposes[path])
+        return found
 
     def _described_route(
         self, path: str, purpose: Purpose, answer: Answer, operation: Operation, window: Window | None = None
-    ) -> Route:
+    ) -> BaseRoute:
         self._described[path] = operation
         return self._route(path, purpose, answer, window)
+
+    def _clear_routes(self) -> list[BaseRoute]:
+        media = self._services.clear
+        if media is None:
+            return []
+
+        async def clear(request: Request) -> Response:
+            window, query = _asked_window(request), request.query_params
+            at_ns = parse_moment(query.get("at", query.get("from", "")), "at")
+            camera, grant = request.path_params["camera"], _number(query.get("grant", ""), "grant")
+            decision = self._gate.decide(request, Purpose.CLEAR, camera, window, grant=grant)
+            found = await media.stretch(await self._looks.written(decision), at_ns)
+            headers = {"X-Start": hls.moment(found.start_ns), "X-Codec": found.initialisation.codec}
+            return Response(found.initialisation.data + found.coded.media_segment(0), 200, headers, "video/mp4")
+
+        path = f"{_PATH}/clear.mp4"
+        self._described[path] = _CLEAR
+        return [self._ruled(Route(path, clear, methods=["GET"]), Purpose.CLEAR)]
 
     def _page_routes(self) -> list[BaseRoute]:
         page = page_files()
@@ -169,6 +228,13 @@ class Application:
     async def _still(self, request: Request, decision: Decision) -> Response:
         still = await self._services.media.still(await self._looks.written(decision))
         return _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
+
+    async def _test_still(self, request: Request, decision: Decision) -> Response:
+        still = await self._services.media.test_still(await self._looks.written(decision))
+        return Response(still.data, media_type="image/webp")
+
+    async def _public(self, request: Request, decision: Decision) -> Response:
+        return await self._services.public.answer(request)
 
     async def _past_still(self, request: Request, decision: Decision) -> Response:
         still = await self._services.media.past_still(await self._looks.written(decision))
@@ -213,6 +279,9 @@ class Application:
         self._add_cameras(api)
         self._add_coverage(api)
         self._add_frames(api)
+        if self._services.people is not None:
+            for add in (add_sign_in, add_account, add_people, add_roles, add_cases, add_grants, add_ledger):
+                add(api, self._services.people)
         return api
 
     def _add_cameras(self, api: FastAPI) -> None:
@@ -225,8 +294,15 @@ class Application:
             return CityModel(
                 name=self._services.city,
                 shown=SHOWN,
-                cameras=[self._camera(decision, camera) for camera in found.values()],
+                cameras=[
+                    self._camera(decision, camera) for camera in found.values() if self._may_know(decision, camera)
+                ],
             )
+
+    def _may_know(self, decision: Decision, camera: Camera) -> bool:
+        """Of which cameras somebody knows how they are: those that they have a right for."""
+        people, who = self._services.people, decision.viewer.who
+        return people is None or who is None or people.office.state.has_right_for(who.person, camera.id)
 
     def _camera(self, decision: Decision, camera: Camera) -> CameraModel:
         path = _PATH.replace("{camera}", camera.id)
@@ -319,6 +395,12 @@ def _speed(request: Request) -> float:
     return speed
 
 
+def _number(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _NUMBER_BYTES):
+        raise RequestError(f"'{name}' is no number")
+    return int(text)
+
+
 def _size(request: Request) -> tuple[int, int]:
     found = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", request.query_params.get("size", ""))
     size = (int(found[1]), int(found[2])) if found else (0, 0)
@@ -390,8 +472,10 @@ async def _on_fault(request: Request, error: Exception) -> Response:
 
 _PROBLEMS: Final[dict[int | str, str]] = {
     400: "The request cannot be understood.",
+    401: "Nobody is signed in.",
     403: "Nobody allowed this.",
     404: "There is no such thing.",
+    429: "It was tried too often.",
     503: "This machine cannot do that now.",
 }
 
@@ -460,4 +544,25 @@ _INIT: Final = _operation(
         "responses": {"200": {"description": "`ftyp` and `moov`.", "content": {"video/mp4": {}}}},
     },
     [_SIZE],
+)
+_TEST_STILL: Final = _operation(
+    {
+        "summary": "One redacted picture, to see whether the camera works",
+        "responses": {"200": {"description": "WebP.", "content": {"image/webp": {}}}},
+    },
+)
+_CLEAR: Final = _operation(
+    {
+        "summary": "Recorded pictures as they are, under a grant",
+        "description": (
+            "Some seconds from `at` on, as a whole fragmented MP4. `from` and `to` are the stretch that is being seen,"
+            " of which one entry is made; `X-Start` says when the first picture was seen, `X-Codec` how it is coded."
+        ),
+        "responses": {"200": {"description": "`ftyp`, `moov`, `moof`, `mdat`.", "content": {"video/mp4": {}}}},
+    },
+    [
+        *_WINDOW_PARAMETERS,
+        _parameter("grant", {"type": "integer", "minimum": 0}, "The grant's number."),
+        _parameter("at", {"type": "string", "format": "date-time"}, "From when on.", required=False),
+    ],
 )

@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from civicam.access.decide import Who
 from civicam.core.clock import Clock
-from civicam.core.errors import ConfigError, NotAllowedError
+from civicam.core.errors import NotAllowedError
 from civicam.core.ids import CameraId
 from civicam.core.spans import Span
 
@@ -31,6 +32,10 @@ class Purpose(StrEnum):
     PLAYBACK = "playback"
     COVERAGE = "coverage"
     """what of a stretch is playable, and what is missing why"""
+    TEST_STILL = "test-still"
+    """one redacted picture, to see whether the camera works"""
+    CLEAR = "clear"
+    """recorded pictures as they are, under a grant"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,13 @@ class Viewer:
         peer: the address at the other end of the connection, empty if there is none.
         host: the name the request was sent to (HTTP's `Host`), as sent.
         is_forwarded: it came through another server, so `peer` says nothing about who asks.
+        who: the person, and by what they are known; None where nobody is.
     """
 
     peer: str
     host: str
     is_forwarded: bool = False
+    who: Who | None = None
 
 
 class Decision:
@@ -56,14 +63,23 @@ class Decision:
         camera: through which camera; None where no camera is looked through.
         window: the stretch of wall time, in nanoseconds.
         purpose: what for.
+        grant: under which grant, for clear pictures.
     """
 
-    __slots__ = ("_camera", "purpose", "viewer", "window")
+    __slots__ = ("_camera", "grant", "purpose", "viewer", "window")
 
     def __init__(
-        self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose, *, made_by: "_Seal"
+        self,
+        viewer: Viewer,
+        camera: CameraId | None,
+        window: Span,
+        purpose: Purpose,
+        *,
+        grant: int | None = None,
+        made_by: "_Seal",
     ) -> None:
         assert made_by is _SEAL
+        self.grant: Final = grant
         self.viewer: Final = viewer
         self.window: Final = window
         self.purpose: Final = purpose
@@ -91,15 +107,23 @@ _SEAL: Final = _Seal()
 class Policy(Protocol):
     """Who may look. Asked for every request, and again while a live view lasts."""
 
-    def refusal(self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose) -> str | None:
-        """Why `viewer` may not, as a clause; None if they may. Must not block."""
+    def refusal(
+        self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose, grant: int | None = None
+    ) -> str | None:
+        """Why `viewer` may not, as a clause; None if they may. Must not block.
+
+        Raises:
+            SignInError: nobody is signed in, and somebody must be.
+        """
         ...
 
 
 class RefuseAll:
     """The policy of a city that has none."""
 
-    def refusal(self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose) -> str | None:
+    def refusal(
+        self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose, grant: int | None = None
+    ) -> str | None:
         """See `Policy`."""
         return "nobody may look: this city has no rule that lets anyone"
 
@@ -111,8 +135,12 @@ class LocalOnly:
     the browser then sends that name. A server in between makes every peer look local, so what it forwards is refused.
     """
 
-    def refusal(self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose) -> str | None:
+    def refusal(
+        self, viewer: Viewer, camera: CameraId | None, window: Span, purpose: Purpose, grant: int | None = None
+    ) -> str | None:
         """See `Policy`."""
+        if purpose is Purpose.CLEAR:
+            return "clear video takes people, and this city has none"
         if viewer.is_forwarded:
             return "another server forwarded this request, so nobody can tell who asks"
         if not _is_loopback(viewer.peer):
@@ -143,21 +171,6 @@ def host_name(host: str) -> str:
     return parts.hostname or ""
 
 
-POLICIES: Final[dict[str, type[RefuseAll] | type[LocalOnly]]] = {"nobody": RefuseAll, "local": LocalOnly}
-"""What `[web] allow` may say; `config.WEB_ALLOWS` names the same."""
-
-
-def policy_named(name: str) -> Policy:
-    """The policy of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if name not in POLICIES:
-        raise ConfigError(f"web.allow = {name!r}: no such policy", fix=f"write one of {', '.join(POLICIES)}")
-    return POLICIES[name]()
-
-
 class Authoriser:
     """Asks the policy, and makes the decisions.
 
@@ -170,7 +183,15 @@ class Authoriser:
         self._clock = clock
         self._policy = policy or RefuseAll()
 
-    def authorise(self, viewer: Viewer, camera: CameraId | None, window: Span | None, purpose: Purpose) -> Decision:
+    def authorise(
+        self,
+        viewer: Viewer,
+        camera: CameraId | None,
+        window: Span | None,
+        purpose: Purpose,
+        *,
+        grant: int | None = None,
+    ) -> Decision:
         """Returns the decision that lets `viewer` look.
 
         Args:
@@ -178,13 +199,15 @@ class Authoriser:
             camera: through which camera; None where none is looked through.
             window: the stretch of wall time, in nanoseconds; None for this moment.
             purpose: what for.
+            grant: under which grant, for clear pictures.
 
         Raises:
             NotAllowedError: they may not.
+            SignInError: nobody is signed in.
         """
         now_ns = self._clock.wall_ns()
         window = window or (now_ns, now_ns + 1)
-        refusal = self._policy.refusal(viewer, camera, window, purpose)
+        refusal = self._policy.refusal(viewer, camera, window, purpose, grant)
         if refusal is not None:
             raise NotAllowedError(refusal)
-        return Decision(viewer, camera, window, purpose, made_by=_SEAL)
+        return Decision(viewer, camera, window, purpose, grant=grant, made_by=_SEAL)

@@ -1,10 +1,16 @@
 """Writes the API's description: `python -m civicam.web.describe > docs/openapi.json`."""
 
+import asyncio
 import json
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from civicam.access.cases import MOST_NS, PURPOSES
+from civicam.access.office import Office
+from civicam.access.sign_in.door import Door
+from civicam.access.store import AccessStore
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
 from civicam.core.clock import SystemClock
@@ -13,6 +19,8 @@ from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
 from civicam.footage.keys import KeyRing
 from civicam.ledger.entry import Draft, Receipt
+from civicam.ledger.log import LedgerFolder
+from civicam.ledger.people_keys import PeopleKeys
 from civicam.player.archive_reader import ArchiveReader
 from civicam.player.playback import Playback
 from civicam.player.stills import StillShelf
@@ -21,8 +29,12 @@ from civicam.redaction.redactor import Redactor
 from civicam.vision.health import HealthEvent
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser
+from civicam.web.bearer import Bearers
+from civicam.web.clear_media import ClearMedia
 from civicam.web.directory import Directory
+from civicam.web.ledger_api import LedgerFiles
 from civicam.web.media import Media
+from civicam.web.people_services import PeopleServices
 
 
 class _Nothing:
@@ -56,8 +68,24 @@ def main() -> None:
         directory = Directory(path, clock)
         archive = ArchiveReader(path, {}, KeyRing(CityKey(bytes(32))))
         media = Media(directory, nothing, StillShelf(), (archive, Playback(archive, nothing)), nothing.prepare)
-        application = Application(Services("a city", Authoriser(clock), nothing, directory, media, nothing, clock))
+        ledger, city_key = LedgerFolder(Path(folder)), CityKey(bytes(32))
+        office = Office(
+            AccessStore(Path(folder, "access.sqlite")),
+            PeopleKeys(ledger.people, city_key),
+            city_key,
+            nothing,
+            clock=clock,
+        )
+        door = Door(office, "a city")
+        people = PeopleServices(office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger)
+        with ThreadPoolExecutor(1) as pool:
+            clear = ClearMedia(office, directory, archive, pool)
+        public = LedgerFiles(ledger)
+        application = Application(
+            Services("a city", Authoriser(clock), nothing, directory, media, nothing, clock, public, people, clear)
+        )
         sys.stdout.write(json.dumps(application.description(), indent=1, sort_keys=True) + "\n")
+        asyncio.run(office.close())
         media.close()
         archive.close()
         directory.close()

@@ -5,10 +5,12 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from civicam.access.decide import Who
 from civicam.core.errors import RequestError
 from civicam.core.ids import CameraId, parse_camera_id
 from civicam.core.spans import Span
 from civicam.web.authorise import Authoriser, Decision, Purpose, Viewer
+from civicam.web.bearer import Bearers
 
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _MOMENT_BYTES: Final = 40
@@ -20,13 +22,22 @@ class Gate:
 
     Args:
         authoriser: decides.
+        bearers: find out who asks; None in a city that has no people.
     """
 
-    def __init__(self, authoriser: Authoriser) -> None:
+    def __init__(self, authoriser: Authoriser, bearers: Bearers | None = None) -> None:
         self._authoriser = authoriser
+        self._bearers = bearers
 
     def decide(
-        self, request: HTTPConnection, purpose: Purpose, camera: str | None = None, window: Span | None = None
+        self,
+        request: HTTPConnection,
+        purpose: Purpose,
+        camera: str | None = None,
+        window: Span | None = None,
+        *,
+        grant: int | None = None,
+        is_again: bool = False,
     ) -> Decision:
         """Returns the decision that allows what `request` asks for.
 
@@ -35,23 +46,29 @@ class Gate:
             purpose: what for.
             camera: the camera's name, as asked for.
             window: the stretch of wall time in nanoseconds, None for now.
+            grant: under which grant, for clear pictures.
+            is_again: nobody asked anew: whether what they see may go on is asked, and their session is as idle.
 
         Raises:
             ConfigError: that is no camera's name.
             NotAllowedError: they may not.
+            SignInError: nobody is signed in.
         """
-        return self._authoriser.authorise(viewer_of(request), _camera(camera), window, purpose)
+        who = self._bearers.who(request) if self._bearers else None
+        if who is not None and self._bearers is not None and not is_again:
+            self._bearers.seen(who)
+        return self._authoriser.authorise(viewer_of(request, who), _camera(camera), window, purpose, grant=grant)
 
 
 def _camera(text: str | None) -> CameraId | None:
     return None if text is None else parse_camera_id(text)
 
 
-def viewer_of(request: HTTPConnection) -> Viewer:
-    """Who asks."""
+def viewer_of(request: HTTPConnection, who: Who | None = None) -> Viewer:
+    """Who asks, `who` they are known as."""
     peer = request.client.host if request.client else ""
     is_forwarded = any(name in request.headers for name in _FORWARDED)
-    return Viewer(peer, request.headers.get("host", ""), is_forwarded)
+    return Viewer(peer, request.headers.get("host", ""), is_forwarded, who)
 
 
 def parse_window(start: str, end: str, most_s: float) -> Span:

@@ -11,6 +11,8 @@ from civicam.web.problem import problem
 
 PATH_BYTES: Final = 256
 QUERY_BYTES: Final = 512
+BODY_BYTES: Final = 64 << 10
+_LENGTH_DIGITS: Final = 8
 
 # Everything comes from this server, and nothing is asked of any other; no script or style stands within the page.
 CONTENT_SECURITY_POLICY: Final = "; ".join(
@@ -81,10 +83,30 @@ class Guard:
 def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:
     if _is_too_long(scope):
         return HTTPStatus.REQUEST_URI_TOO_LONG, f"a path has at most {PATH_BYTES} bytes, a query {QUERY_BYTES}"
-    if scope["method"] not in {"GET", "HEAD"}:
-        return HTTPStatus.METHOD_NOT_ALLOWED, "use GET"
-    if _is_from_elsewhere(Headers(scope=scope), scope["path"]):
+    headers = Headers(scope=scope)
+    if _is_from_elsewhere(headers, scope["path"]):
         return HTTPStatus.FORBIDDEN, "a page of another site asked for this"
+    if scope["method"] in {"GET", "HEAD"}:
+        return None
+    if scope["method"] != "POST":
+        return HTTPStatus.METHOD_NOT_ALLOWED, "use GET, or POST for what changes something"
+    return _post_refusal(headers)
+
+
+def _post_refusal(headers: Headers) -> tuple[HTTPStatus, str] | None:
+    """What changes something is asked by a page of this server, or by a program, and never by a form of a stranger's.
+
+    A stranger's page can send a form without asking; JSON it cannot (Fetch, 4.10: CORS-safelisted request header).
+    """
+    if "origin" in headers and not is_same_origin(headers):
+        return HTTPStatus.FORBIDDEN, "a page of another site asked for this"
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json"
+    length = headers.get("content-length", "")
+    if not (length.isascii() and length.isdigit()):
+        return HTTPStatus.LENGTH_REQUIRED, "say how long the body is"
+    if len(length) > _LENGTH_DIGITS or int(length) > BODY_BYTES:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {BODY_BYTES} bytes"
     return None
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from civicam.core.clock import Clock
-from civicam.core.errors import CivicamError, LedgerError, NotAllowedError, PlayerError
+from civicam.core.errors import CivicamError, LedgerError, NotAllowedError, PlayerError, SignInError
 from civicam.player.viewer import FragmentMessage, InitMessage, StateMessage, Viewer, ViewMessage
 from civicam.redaction.redacted import FullCover
 from civicam.web.authorise import Purpose
@@ -25,8 +25,8 @@ from civicam.web.looks import Looks
 from civicam.web.media import Media
 from civicam.web.problem import as_problem, told
 
-ASK_AGAIN_S: Final = 10.0
-"""How often it is asked whether the viewer still may look."""
+ASK_AGAIN_S: Final = 1.0
+"""How often it is asked whether the viewer still may look: a right that ends ends what is seen."""
 
 _NORMAL, _POLICY, _AGAIN_LATER = 1000, 1008, 1013
 _HARMLESS: Final = {FullCover.COLD, FullCover.LIGHT_JUMP, FullCover.MOVED, FullCover.SIZE, FullCover.NO_MODEL}
@@ -93,8 +93,8 @@ class LiveSocket:
         while True:
             await self._clock.sleep(ASK_AGAIN_S)
             try:
-                self._gate.decide(websocket, Purpose.LIVE, websocket.path_params["camera"])
-            except NotAllowedError as error:
+                self._gate.decide(websocket, Purpose.LIVE, websocket.path_params["camera"], is_again=True)
+            except (NotAllowedError, SignInError) as error:
                 return _POLICY, told(error)[1]
 
 

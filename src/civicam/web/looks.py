@@ -12,7 +12,7 @@ from civicam.core.errors import NotAllowedError
 from civicam.core.ids import CameraId
 from civicam.core.spans import Span
 from civicam.ledger.encoding import moment
-from civicam.ledger.entry import Draft, Kind, Receipt, Value
+from civicam.ledger.entry import Draft, Kind, Part, Receipt, Value
 from civicam.web.authorise import Decision, Purpose, Viewer
 
 _SECOND_NS: Final = 1_000_000_000
@@ -57,6 +57,9 @@ class Look:
         self.receipt: Final = receipt
 
 
+_Key = tuple[Viewer, CameraId, Purpose, int | None]
+
+
 class _Written(NamedTuple):
     """An entry that covers more than the request it was written for."""
 
@@ -76,7 +79,7 @@ class Looks:
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._kept: OrderedDict[tuple[Viewer, CameraId, Purpose], _Written] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Written] = OrderedDict()
 
     async def written(self, decision: Decision) -> Look:
         """The look that `decision` allows, once it is durable in the ledger; an entry that covers it may be there.
@@ -86,12 +89,12 @@ class Looks:
             LedgerError: it cannot be written down, so nothing may be shown.
         """
         now_ns = self._clock.wall_ns()
-        key = decision.viewer, decision.camera, decision.purpose
+        key = decision.viewer, decision.camera, decision.purpose, decision.grant
         kept = self._kept.get(key)
         if kept is not None and now_ns < kept.until_ns and _covers(kept.window, decision.window):
             return Look(decision, kept.receipt, made_by=_SEAL)
         window, until_ns = _extent(decision, now_ns)
-        receipt = await self._ledger.append(Draft(Kind.VIEW, _facts(decision, window)))
+        receipt = await self._ledger.append(Draft(Kind.VIEW, _facts(decision, window), _parts(decision)))
         if until_ns > now_ns:
             self._keep(key, _Written(window, until_ns, receipt))
         return Look(decision, receipt, made_by=_SEAL)
@@ -104,9 +107,9 @@ class Looks:
         """
         facts: dict[str, Value] = {"camera": look.decision.camera, "view": look.receipt.index}
         facts["from"] = moment(look.receipt.wall_ns)
-        await self._ledger.append(Draft(Kind.VIEW_END, facts))
+        await self._ledger.append(Draft(Kind.VIEW_END, facts, _parts(look.decision)))
 
-    def _keep(self, key: tuple[Viewer, CameraId, Purpose], written: _Written) -> None:
+    def _keep(self, key: _Key, written: _Written) -> None:
         self._kept[key] = written
         self._kept.move_to_end(key)
         if len(self._kept) > _MOST_KEPT:
@@ -122,7 +125,7 @@ def _extent(decision: Decision, now_ns: int) -> tuple[Span, int]:
     match decision.purpose:
         case Purpose.STILL:
             return (decision.window[0], now_ns + STILLS_NS), now_ns + STILLS_NS
-        case Purpose.PLAYBACK:
+        case Purpose.PLAYBACK | Purpose.CLEAR:
             return _or_its_hour(decision.window), now_ns + PLAYBACK_NS
         case _:
             return decision.window, now_ns
@@ -140,7 +143,15 @@ def _facts(decision: Decision, window: Span) -> dict[str, Value]:
     facts: dict[str, Value] = {
         "camera": decision.camera,
         "purpose": decision.purpose.value,
-        "media": "redacted",
+        "media": "redacted" if decision.grant is None else "clear",
         "from": moment(window[0]),
     }
+    if decision.grant is not None:
+        facts["grant"] = decision.grant
     return facts if decision.purpose is Purpose.LIVE else facts | {"to": moment(window[1])}
+
+
+def _parts(decision: Decision) -> dict[str, Part]:
+    """Who looks; nobody knows where a city has no people."""
+    who = decision.viewer.who
+    return {} if who is None else {"viewer": Part(who.person)}

@@ -90,7 +90,19 @@ class Media:
             NotFoundError: there is no such camera, or no still of it yet.
             CatalogueError: the cameras cannot be read.
         """
-        decision = _checked(look, Purpose.STILL)
+        return await self._newest(_checked(look, Purpose.STILL))
+
+    async def test_still(self, look: Look) -> Still:
+        """The same, for who sees whether a camera works, and nothing else.
+
+        Raises:
+            NotAllowedError: the look is for something else.
+            NotFoundError: there is no such camera, or no still of it yet.
+            CatalogueError: the cameras cannot be read.
+        """
+        return await self._newest(_checked(look, Purpose.TEST_STILL))
+
+    async def _newest(self, decision: Decision) -> Still:
         await self._directory.watched_stream(decision.camera)
         still = self._stills.newest(decision.camera)
         if still is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import local
 from typing import Final
 
+from civicam.access.office import Office
 from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock
 from civicam.core.errors import CatalogueError, EncodeError
@@ -33,11 +34,13 @@ from civicam.vision.health import HealthEvent
 from civicam.vision.health_log import HealthLog
 from civicam.vision.model_store import ModelStore
 from civicam.vision.watch import Watch, WatchParts, WatchSettings
+from civicam.web.clear_media import ClearMedia
 from civicam.web.directory import Directory
 from civicam.web.media import Media
 from civicam.web.plan import WebPlan
 from civicam.web.scenes import Scenes
 
+_CLEAR_THREADS: Final = 2
 _CAMERAS_EVERY_S: Final = 2.0
 
 
@@ -96,6 +99,7 @@ class Parts:
         self._shelf = StillShelf()
         self._feed = FeedClient(Path(plan.feed), clock=clock, rng=rng)
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "view")
+        self._clear_pool = ThreadPoolExecutor(_CLEAR_THREADS, "clear")
         city_key = load_city_key(Path(plan.city_key))
         self._store = ModelStore(Path(plan.scenes), city_key)
         self.directory = Directory(Path(plan.catalogue), clock)
@@ -120,6 +124,10 @@ class Parts:
         playback = Playback(self._archive, StoredScenes(self._store, lambda camera: settings_of(plan, camera)))
         self.media = Media(self.directory, self.hub, self._shelf, (self._archive, playback), self._scenes.prepare)
 
+    def clear(self, office: Office) -> ClearMedia:
+        """Gives clear video to who has a grant that `office` knows."""
+        return ClearMedia(office, self.directory, self._archive, self._clear_pool)
+
     def alarms(self) -> list[str]:
         """What an engineer must look at now."""
         return [*self._alarms, *self.watch.alarms(), *self.health.log.alarms()]
@@ -137,6 +145,7 @@ class Parts:
         await self.watch.close()
         await self.health.log.close()
         self._pool.shutdown()
+        self._clear_pool.shutdown(cancel_futures=True)
         self.media.close()
         self._archive.close()
         self.directory.close()

@@ -24,6 +24,23 @@ class MaskPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PeoplePlan:
+    """Where people and what they may are kept.
+
+    Attributes:
+        database: the database's path.
+        zone: the city's time zone.
+        purposes: what cases are opened for.
+        grant_hours: a grant lasts so long at most.
+    """
+
+    database: str
+    zone: str = "UTC"
+    purposes: tuple[str, ...] = ()
+    grant_hours: float = 24.0
+
+
+@dataclass(frozen=True, slots=True)
 class WebPlan:
     """What a web process starts with.
 
@@ -38,7 +55,11 @@ class WebPlan:
         volumes: where footage is.
         host: the address to listen at.
         port: the TCP port, 0 takes a free one.
+        ledger_folder: where the ledger lies, whose public part everybody may have.
         allow: the policy: who may look.
+        people: where people and what they may are kept.
+        certificate: the file of the certificate for https, empty for http.
+        certificate_key: the file of its private key.
         cover: what covered parts are filled with: `flat` or `pixelate`.
         bootstrap_s: how long a scene must have been seen before any of it is shown.
         save_every_s: how often what is known of a scene is kept.
@@ -56,7 +77,11 @@ class WebPlan:
     volumes: tuple[VolumePlan, ...]
     host: str = "127.0.0.1"
     port: int = 0
+    ledger_folder: str = ""
     allow: str = "nobody"
+    people: PeoplePlan | None = None
+    certificate: str = ""
+    certificate_key: str = ""
     cover: str = "flat"
     bootstrap_s: float = 600.0
     save_every_s: int = 600
@@ -81,6 +106,8 @@ class WebPlan:
                 MaskPlan(str(mask["camera"]), tuple((x, y) for x, y in mask["polygon"]), str(mask["kind"]))
                 for mask in raw.get("masks", ())
             )
+            if raw.get("people"):
+                raw["people"] = PeoplePlan(**raw["people"] | {"purposes": tuple(raw["people"]["purposes"])})
             return cls(**raw)
         except (ValueError, TypeError, KeyError) as error:
             raise WorkerError(

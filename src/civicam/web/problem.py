@@ -11,6 +11,8 @@ from typing import Final
 from starlette.responses import JSONResponse
 
 from civicam.core.errors import (
+    AccessError,
+    AccessStoreError,
     BusyError,
     CatalogueError,
     CivicamError,
@@ -21,6 +23,8 @@ from civicam.core.errors import (
     NotFoundError,
     PlayerError,
     RequestError,
+    SignInError,
+    TooSoonError,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -28,6 +32,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 # The first that fits counts.
 _STATUS: Final[tuple[tuple[type[CivicamError], HTTPStatus], ...]] = (
     (NotAllowedError, HTTPStatus.FORBIDDEN),
+    (SignInError, HTTPStatus.UNAUTHORIZED),
+    (TooSoonError, HTTPStatus.TOO_MANY_REQUESTS),
+    (AccessError, HTTPStatus.BAD_REQUEST),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (RequestError, HTTPStatus.BAD_REQUEST),
@@ -37,13 +44,18 @@ _OWN_FAULTS: Final[tuple[tuple[type[CivicamError], str], ...]] = (
     (CatalogueError, "the catalogue cannot be read now"),
     (FootageError, "this footage cannot be read"),
     (PlayerError, "this view cannot be given now"),
-    (LedgerError, "this look cannot be written down now, so nothing is shown"),
+    (AccessStoreError, "who may what cannot be read now"),
+    (LedgerError, "this cannot be written down now, so nothing is shown or done"),
 )
 _TITLES: Final = {
     HTTPStatus.BAD_REQUEST: "The request cannot be understood",
+    HTTPStatus.UNAUTHORIZED: "Nobody is signed in",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too often",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is too long",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The request cannot be understood",
     HTTPStatus.FORBIDDEN: "Nobody allowed this",
     HTTPStatus.NOT_FOUND: "There is no such thing",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This can only be read",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This is not to be had like that",
     HTTPStatus.REQUEST_URI_TOO_LONG: "The request is too long",
     HTTPStatus.SERVICE_UNAVAILABLE: "This machine cannot do that now",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here",

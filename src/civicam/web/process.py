@@ -6,16 +6,34 @@ does, whoever closed it. What takes time is on threads; the event loop takes in,
 
 import asyncio
 import random
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from starlette.types import ASGIApp
+
+from civicam.access.decide import HOUR_NS
+from civicam.access.models import GrantState
+from civicam.access.office import Office
+from civicam.access.sign_in.door import Door
+from civicam.access.store import AccessStore
+from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock, SystemClock
+from civicam.core.errors import ConfigError
 from civicam.core.parent import Parent, parent, run_child
 from civicam.ledger.client import LedgerClient
+from civicam.ledger.log import LedgerFolder
+from civicam.ledger.people_keys import PeopleKeys
 from civicam.web.api import Application, Services
-from civicam.web.authorise import Authoriser, policy_named
+from civicam.web.authorise import Authoriser
+from civicam.web.bearer import Bearers
+from civicam.web.ledger_api import LedgerFiles
 from civicam.web.parts import Parts, running_parts
+from civicam.web.people_services import PeopleServices
 from civicam.web.plan import WebPlan, WebReport
+from civicam.web.policies import policy_named
 from civicam.web.server import WebServer, address_of, listen
 
 _REPORT_EVERY_S: Final = 1.0
@@ -34,15 +52,26 @@ async def serve(plan: WebPlan, told: Parent, *, clock: Clock, rng: random.Random
         ConfigError: the address cannot be listened at, or there is no such policy.
         CatalogueError: there is no catalogue.
     """
-    policy = policy_named(plan.allow)
+    certificate = (plan.certificate, plan.certificate_key) if plan.certificate else None
+    ledger = LedgerClient(Path(plan.ledger))
     with listen(plan.host, plan.port) as listening:
-        async with running_parts(plan, clock=clock, rng=rng) as parts:
-            ledger = LedgerClient(Path(plan.ledger))
+        async with running_parts(plan, clock=clock, rng=rng) as parts, _people(plan, ledger, clock) as people:
+            policy = policy_named(plan.allow, people.office if people else None)
             services = Services(
-                plan.city, Authoriser(clock, policy), ledger, parts.directory, parts.media, parts.health, clock
+                plan.city,
+                Authoriser(clock, policy),
+                ledger,
+                parts.directory,
+                parts.media,
+                parts.health,
+                clock,
+                LedgerFiles(LedgerFolder(Path(plan.ledger_folder))),
+                people,
+                parts.clear(people.office) if people else None,
             )
-            server = WebServer(Application(services).app)
-            telling = asyncio.create_task(_tell(parts, address_of(listening), told, clock))
+            server = _server(Application(services).app, certificate)
+            address = address_of(listening, "https" if certificate else "http")
+            telling = asyncio.create_task(_tell(parts, people, address, told, clock))
             try:
                 await server.run_until(told.stop, listening)
             finally:
@@ -50,9 +79,52 @@ async def serve(plan: WebPlan, told: Parent, *, clock: Clock, rng: random.Random
                 await ledger.close()
 
 
-async def _tell(parts: Parts, address: str, told: Parent, clock: Clock) -> None:
+def _server(app: ASGIApp, certificate: tuple[str, str] | None) -> WebServer:
+    try:
+        return WebServer(app, certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"the certificate cannot be used: {error}",
+            where=certificate[0] if certificate else "",
+            fix="check web.certificate and web.certificate_key",
+        ) from error
+
+
+@asynccontextmanager
+async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIterator[PeopleServices | None]:
+    """Who may sign in, where the city's rule asks for people."""
+    if plan.people is None:
+        yield None
+        return
+    folder, city_key = LedgerFolder(Path(plan.ledger_folder)), load_city_key(Path(plan.city_key))
+    keys = PeopleKeys(folder.people, city_key)
+    office = Office(AccessStore(Path(plan.people.database)), keys, city_key, ledger, clock=clock)
+    door = Door(office, plan.city)
+    most_ns = round(plan.people.grant_hours * HOUR_NS)
+    keeping = asyncio.create_task(office.keep())
+    try:
+        yield PeopleServices(office, door, Bearers(door), plan.people.zone, plan.people.purposes, most_ns, folder)
+    finally:
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        await office.close()
+
+
+def _glass_alarms(people: PeopleServices | None) -> list[str]:
+    """Glass that is broken now: whoever looks at this machine is told, too."""
+    if people is None:
+        return []
+    return [
+        f"grant {grant.id}: somebody broke the glass, and sees clear video now"
+        for grant in people.state.grants.values()
+        if grant.is_break_glass and grant.state is GrantState.APPROVED
+    ]
+
+
+async def _tell(parts: Parts, people: PeopleServices | None, address: str, told: Parent, clock: Clock) -> None:
     while True:
-        told.report(WebReport(address, parts.hub.streams, parts.hub.viewers, parts.alarms()).to_json())
+        alarms = [*parts.alarms(), *_glass_alarms(people)]
+        told.report(WebReport(address, parts.hub.streams, parts.hub.viewers, alarms).to_json())
         await clock.sleep(_REPORT_EVERY_S)
 
 

@@ -131,10 +131,10 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def address_of(listening: socket.socket) -> str:
+def address_of(listening: socket.socket, scheme: str = "http") -> str:
     """Where a listening socket is, such as `http://127.0.0.1:9465/`."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
 
 class WebServer(Server):
@@ -142,12 +142,15 @@ class WebServer(Server):
 
     Args:
         app: the application.
+        certificate: the files of a certificate and of its private key, for https; None for http.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, certificate: tuple[str, str] | None = None) -> None:
         super().__init__(
             Config(
                 app,
+                ssl_certfile=certificate[0] if certificate else None,
+                ssl_keyfile=certificate[1] if certificate else None,
                 http=PatientHttp,
                 ws=PatientWebSocket,
                 # Pictures are compressed already; deflate took half a core for a hundred viewers.

@@ -164,13 +164,17 @@ class Door:
     # Who asks
 
     def who_has_session(self, secret: str) -> Who | None:
-        """Whose session that is, if it holds; asking keeps it from ending by idleness."""
+        """Whose session that is, if it holds."""
         if not 0 < len(secret) <= _SECRET_LETTERS:
             return None
         session = SessionId(digest(secret))
         if session_refusal(self._office.state, session, self._office.clock.wall_ns()) is not None:
             return None
         return Who(self._office.state.sessions[session].person, session=session)
+
+    def seen(self, session: SessionId) -> None:
+        """Somebody asks for something in a session."""
+        self._office.seen(session)
 
     def who_has_token(self, secret: str) -> Who | None:
         """Whose token that is; whether it is for what is asked says the decision."""

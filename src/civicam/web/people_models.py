@@ -1,0 +1,276 @@
+"""What is said and answered about people, rights, cases and grants. Moments are RFC 3339 in UTC."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from civicam.access.models import ChangeKind, Role
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+Text = Annotated[str, StringConstraints(max_length=200)]
+LongText = Annotated[str, StringConstraints(max_length=1000)]
+Moment = Annotated[str, StringConstraints(max_length=40)]
+Camera = Annotated[str, StringConstraints(max_length=63)]
+PersonRef = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class SignIn(_Model):
+    """What somebody signs in with."""
+
+    login: Text
+    password: Text
+    code: Annotated[str, StringConstraints(max_length=40)] = Field(
+        "", description="Of the authenticator, or a recovery code; without one, the answer says that it is needed."
+    )
+
+
+class RightModel(_Model):
+    """A role, for a group of cameras, at some hours."""
+
+    id: int
+    role: Role
+    group: str = Field(description="Empty for every camera.")
+    hours: str = Field(description="Empty for always.")
+    zone: str
+
+
+class Me(_Model):
+    """Who is signed in."""
+
+    person: str
+    login: str
+    name: str
+    rights: list[RightModel]
+    ends: str | None = Field(description="When the session or token ends, if nothing ends it sooner.")
+
+
+class Invitation(_Model):
+    """An invitation, as the administrator handed it on."""
+
+    invitation: Text
+
+
+class WelcomeModel(_Model):
+    """What the invited one needs."""
+
+    login: str
+    name: str
+    secret: str = Field(description="For an authenticator, in base 32.")
+    address: str = Field(description="The same as an authenticator reads it.")
+    picture: str = Field(description="The address as a QR code, in SVG.")
+
+
+class Coming(Invitation):
+    """How the invited one will sign in."""
+
+    password: Text
+    code: Annotated[str, StringConstraints(max_length=40)]
+
+
+class Recovery(_Model):
+    """Codes for when the authenticator is lost, each good once; they are told this once."""
+
+    codes: list[str]
+
+
+class SessionModel(_Model):
+    """A session of one's own."""
+
+    id: str
+    begun: str
+    seen: str
+    is_this: bool
+
+
+class Ref(_Model):
+    """Which one."""
+
+    id: Text
+
+
+class TokenWanted(_Model):
+    """A token for a program."""
+
+    name: Text
+    actions: list[Text] = Field(min_length=1, max_length=20)
+    cameras: list[Camera] = Field(default_factory=list, max_length=64)
+    days: float = Field(gt=0, le=366)
+
+
+class TokenModel(_Model):
+    """A token of one's own."""
+
+    id: str
+    name: str
+    actions: list[str]
+    cameras: list[str]
+    expires: str
+
+
+class TokenMade(_Model):
+    """A new token; it is told this once."""
+
+    token: str
+
+
+class PersonModel(_Model):
+    """Somebody."""
+
+    id: str
+    login: str
+    name: str
+    state: str
+    since: str
+    rights: list[RightModel]
+
+
+class PersonWanted(_Model):
+    """Somebody who is to be invited."""
+
+    login: Annotated[str, StringConstraints(min_length=1, max_length=80)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=120)]
+
+
+class Invited(_Model):
+    """An invitation; it is told this once."""
+
+    person: str
+    invitation: str
+
+
+class GroupModel(_Model):
+    """Cameras that rights are given for."""
+
+    name: str
+    cameras: list[str]
+
+
+class PeopleModel(_Model):
+    """Everybody, and the groups of cameras."""
+
+    people: list[PersonModel]
+    groups: list[GroupModel]
+
+
+class ChangeWanted(_Model):
+    """A change of roles that another administrator is to do."""
+
+    kind: ChangeKind
+    person: PersonRef | None = None
+    role: Role | None = None
+    group: Annotated[str, StringConstraints(max_length=40)] = ""
+    hours: Annotated[str, StringConstraints(max_length=400)] = ""
+    right: Number | None = None
+    cameras: list[Camera] = Field(default_factory=list, max_length=10_000)
+
+
+class ChangeModel(ChangeWanted):
+    """A change of roles, and how far it has come."""
+
+    id: int
+    state: str
+    asked_by: str
+    asked: str
+    decided_by: str | None
+
+
+class Numbered(_Model):
+    """The number of what was made."""
+
+    id: int
+
+
+class CaseWanted(_Model):
+    """A case that is to be opened."""
+
+    number: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    purpose: Text
+    legal_reference: Text
+
+
+class CaseRef(_Model):
+    """Which case."""
+
+    number: Text
+
+
+class CaseModel(CaseWanted):
+    """A case."""
+
+    opened_by: str
+    opened: str
+    closed: str | None
+
+
+class Cameras(_Model):
+    """Which cameras, and which stretch."""
+
+    cameras: list[Camera] = Field(min_length=1, max_length=64)
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
+    reason: LongText
+
+
+class GrantWanted(Cameras):
+    """Clear video that somebody asks for."""
+
+    case: Text
+    hours: float = Field(24.0, gt=0, le=24 * 366)
+
+
+class NarrowWanted(_Model):
+    """What is to be left of a grant; what is left out stays."""
+
+    cameras: list[Camera] | None = Field(None, max_length=64)
+    start: Moment | None = Field(None, alias="from")
+    end: Moment | None = Field(None, alias="to")
+    until: Moment | None = None
+
+
+class GrantModel(_Model):
+    """A grant, and how far it has come."""
+
+    id: int
+    case: str = Field(description="Empty where glass was broken.")
+    person: str
+    name: str
+    cameras: list[str]
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
+    reason: str
+    state: str
+    is_break_glass: bool
+    asked: str
+    decided_by: str | None
+    until: str | None
+    is_own: bool
+
+
+class CasesModel(_Model):
+    """Cases and grants."""
+
+    purposes: list[str]
+    cases: list[CaseModel]
+    grants: list[GrantModel]
+
+
+class EntryModel(_Model):
+    """An entry of the ledger, with what it says about people."""
+
+    index: int
+    kind: str
+    at: str
+    facts: dict[str, object]
+    parts: dict[str, dict[str, str] | None] = Field(description="By role in it; null for who was erased.")
+
+
+class EntriesModel(_Model):
+    """The newest entries."""
+
+    size: int
+    entries: list[EntryModel]
