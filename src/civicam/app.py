@@ -5,13 +5,15 @@ import fcntl
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from civicam.access.office import Office
+from civicam.access.store import AccessStore
 from civicam.camera.url import Credentials
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera
@@ -23,8 +25,10 @@ from civicam.core.ids import CameraId, StreamKey
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
 from civicam.ledger.client import LedgerClient
+from civicam.ledger.entry import Draft, Receipt
 from civicam.ledger.keeper import LedgerKeeper
-from civicam.ledger.log import LedgerFolder, create_log
+from civicam.ledger.log import LedgerFolder, Log, create_log
+from civicam.ledger.people_keys import PeopleKeys
 from civicam.ledger.plan import LedgerPlan, WitnessPlan
 from civicam.recorder.metrics import MetricsServer
 from civicam.recorder.plan import RecorderPlan, StreamPlan, VolumePlan, WorkerPlan
@@ -222,6 +226,56 @@ class City:
 def _origin(city: str) -> str:
     words = "".join(one if one.isalnum() else " " for one in city.lower()).split()
     return f"civicam/{'-'.join(words) or 'city'}"
+
+
+class _OwnLedger:
+    """Writes the ledger in this process, while the recorder does not run.
+
+    Args:
+        log: the ledger, opened.
+        clock: the time.
+    """
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+
+    async def append(self, draft: Draft) -> Receipt:
+        """See `access.office.Ledger`."""
+        (receipt,) = await asyncio.to_thread(lambda: self._log.append([draft], self._clock.wall_ns()))
+        return receipt
+
+    def close(self) -> None:
+        """Puts what was written into tiles, and lets another process write."""
+        self._log.integrate()
+        self._log.close()
+
+
+@asynccontextmanager
+async def open_office(city: City, clock: Clock) -> AsyncIterator[Office]:
+    """The office of people, for the command line: whether the recorder runs or not, what changes is written down.
+
+    Raises:
+        AccessStoreError: the database of people and rights cannot be used.
+        LedgerError: the ledger cannot be written.
+    """
+    city.prepare_ledger()
+    folder = LedgerFolder(city.data.ledger)
+    with ExitStack() as resources:
+        ledger: LedgerClient | _OwnLedger
+        if lock_holder(city.data) is None:
+            ledger = _OwnLedger(Log(folder, city.key), clock)
+            resources.callback(ledger.close)
+        else:
+            ledger = LedgerClient(city.data.ledger_socket)
+        store = AccessStore(city.data.access)
+        office = Office(store, PeopleKeys(folder.people, city.key), city.key, ledger, clock=clock)
+        try:
+            yield office
+        finally:
+            await office.close()
+            if isinstance(ledger, LedgerClient):
+                await ledger.close()
 
 
 class LockHolder(NamedTuple):

@@ -1,5 +1,6 @@
 """The demo as a newcomer starts it, and a browser that looks at it."""
 
+import json
 import os
 import re
 import signal
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from civicam.catalogue.catalogue import Catalogue
+from civicam.cli.demo_people import PASSWORD, DemoPerson
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, StreamKey, StreamName
 
@@ -26,6 +28,8 @@ _ARGUMENTS = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
 _RECORDED_NS = 25_000_000_000
+_USED: dict[str, int] = {}
+"""The step of the newest code that somebody used: each is good once."""
 
 
 @dataclass
@@ -41,6 +45,15 @@ class Demo:
     address: str
     data: Path
     pid: int
+
+    def code(self, login: str) -> str:
+        """What somebody's authenticator shows; the one of half a minute ahead, if that one was used."""
+        found = json.loads((self.data.parent / "people.json").read_text("utf-8"))
+        (person,) = [DemoPerson(*row) for row in found if row[0] == login]
+        number = _USED.setdefault(login, time.time_ns() // 30_000_000_000 - 2) + 1
+        _USED[login] = max(number, time.time_ns() // 30_000_000_000 - 1)
+        until(lambda: time.time_ns() // 30_000_000_000 >= _USED[login] - 1, "a code that was not used")
+        return person.code(_USED[login] * 30_000_000_000)
 
     def recorded(self, camera: str = CAMERA) -> tuple[int, int]:
         """From when until when footage of a camera is durable, in wall nanoseconds."""
@@ -102,10 +115,35 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def sign_in(page: Page, demo: Demo, login: str) -> None:
+    """Signs in as somebody would."""
+    page.wait_for_selector("#sign-in[open]")
+    page.fill("#login", login)
+    page.fill("#password", PASSWORD)
+    page.fill("#code", demo.code(login))
+    page.click("#enter")
+    page.wait_for_selector("#sign-in:not([open])", state="hidden")
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, demo: Demo) -> StorageState:
+    """What a browser keeps once an operator has signed in."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(demo.address)
+    sign_in(page, demo, "operator")
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
 @pytest.fixture
-def page(browser: Browser, demo: Demo) -> Iterator[Page]:
-    """The demo's page; what its scripts complain about, or ask of another host, fails the test."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="UTC")
+def page(browser: Browser, demo: Demo, signed_in: StorageState) -> Iterator[Page]:
+    """The demo's page, signed in; what its scripts complain about, or ask of another host, fails the test."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="UTC", storage_state=signed_in
+    )
+    page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -116,6 +154,7 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
     page.set_default_timeout(PATIENCE_S * 1000)
     page.goto(demo.address)
     yield page
-    page.close()
+    context.close()
     # A still that is not there yet is answered with 404, which Chromium writes to its console.
-    assert [one for one in complaints if "404" not in one] == []
+    # One that nobody is signed in for is answered with 401.
+    assert [one for one in complaints if "404" not in one and "401" not in one] == []

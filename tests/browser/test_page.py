@@ -68,7 +68,7 @@ def test_live_plays(page: Page) -> None:
 def test_a_second_window_watches_the_same_camera(page: Page, demo: Demo) -> None:
     open_first(page)
     frames_move(page)
-    other = page.context.browser.new_page() if page.context.browser else page
+    other = page.context.new_page()
     other.set_default_timeout(PATIENCE_S * 1000)
     other.goto(demo.address)
     other.wait_for_selector("#wall button")

@@ -4,7 +4,7 @@ import inspect
 
 import typer
 
-from civicam.cli import camera, check, city, demo, footage, hold, init, ledger, run, status, witness
+from civicam.cli import access, camera, check, city, demo, footage, hold, init, ledger, person, run, status, witness
 
 _HELP = """The camera system of a whole city: records everything, exposes nobody.
 
@@ -38,6 +38,8 @@ def build() -> typer.Typer:
     app.command("check")(check.check)
     app.add_typer(footage.app, name="footage")
     app.add_typer(hold.app, name="hold")
+    app.add_typer(person.app, name="person")
+    app.add_typer(access.app, name="access")
     app.add_typer(ledger.app, name="ledger")
     app.command("witness")(witness.witness)
     app.command("city")(city.city)

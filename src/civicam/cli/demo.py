@@ -20,6 +20,8 @@ from civicam.core.ids import StreamName, parse_camera_id
 
 if TYPE_CHECKING:
     from civicam.app import City
+    from civicam.cli.demo_people import DemoPerson
+    from civicam.core.clock import Clock
 
 _USERNAME = "civicam"
 _WEB_PORT = 9465
@@ -58,16 +60,24 @@ def demo(
 
     Example: civicam demo --cameras 100 --seconds 60
     """
+    from civicam.cli.demo_people import prepare
     from civicam.cli.run import record, summary
+    from civicam.core.clock import SystemClock
 
     folder.mkdir(parents=True, exist_ok=True)
     data = DataFolder(folder / "data")
     city = _open(data)
     say(f"Starting {cameras} simulated cameras; their streets are drawn once, which takes some seconds the first time.")
     with _simulated(folder, cameras, _camera_password(city)) as listed:
+        clock = SystemClock()
+        known = prepare(city, folder / "people.json", clock, parse_camera_id(listed[0]["id"]))
         _install(city, listed)
         say(f"Open {_page(city)} in a browser of this machine: every camera, live and recorded, redacted.")
-        last = record(city, seconds, as_json=False, notes=lambda: _notes(city, cameras))
+        for line in _sign_in_notes(known, clock):
+            say(line)
+        last = record(
+            city, seconds, as_json=False, notes=lambda: (*_notes(city, cameras), *_sign_in_notes(known, clock))
+        )
     say(summary(last))
     _check(city, data)
 
@@ -81,7 +91,7 @@ def _open(data: DataFolder) -> "City":
         "CIVICAM_RECORDER__SEGMENT_S": "15",
         "CIVICAM_RETENTION__DAYS": "1",
         "CIVICAM_WEB__PORT": str(_free_port(_WEB_PORT)),
-        "CIVICAM_WEB__ALLOW": "local",
+        "CIVICAM_WEB__ALLOW": "people",
         "CIVICAM_REDACTION__BOOTSTRAP_S": "60",
         "CIVICAM_REDACTION__SAVE_EVERY_S": "30",
     }
@@ -186,6 +196,17 @@ def _notes(city: "City", cameras: int) -> Sequence[str]:
         f"{faulty}Footage is sealed; nothing here can show it clear.",
         f"In another terminal: {command_name()} status --data {root}   {command_name()} check --deep --data {root}",
         "^C stops, and checks what was recorded.",
+    )
+
+
+def _sign_in_notes(known: "Sequence[DemoPerson]", clock: "Clock") -> Sequence[str]:
+    """What to sign in with now: codes change every half minute, and each is good once."""
+    from civicam.cli.demo_people import PASSWORD
+
+    codes = [f"{person.login} {person.code(clock.wall_ns())}" for person in known]
+    return (
+        f"Sign in with the password '{PASSWORD}', as one of these, each with the code of their authenticator:",
+        *("   ".join(codes[at : at + 4]) for at in range(0, len(codes), 4)),
     )
 
 

@@ -3,6 +3,7 @@
 import { Live } from "./live.js";
 import { Playback } from "./playback.js";
 import { clockTime, localTime, problem } from "./recording.js";
+import { ask } from "./session.js";
 import { Timeline } from "./timeline.js";
 import { choose, keepChosen } from "./together_view.js";
 
@@ -31,7 +32,7 @@ function sayWall(words) {
 }
 
 async function askCameras() {
-  const answer = await fetch("/api/cameras");
+  const answer = await ask("/api/cameras");
   if (!answer.ok) throw new Error(await problem(answer));
   const city = await answer.json();
   find("city").textContent = city.name;
