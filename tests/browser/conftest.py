@@ -122,7 +122,7 @@ def sign_in(page: Page, demo: Demo, login: str) -> None:
     page.fill("#password", PASSWORD)
     page.fill("#code", demo.code(login))
     page.click("#enter")
-    page.wait_for_selector("#sign-in:not([open])", state="hidden")
+    page.wait_for_selector("#who-name:not(:empty)")
 
 
 @pytest.fixture(scope="module")
