@@ -27,14 +27,13 @@ from civicam.ledger.people_keys import PeopleKeys, new_person_id
 
 _T = TypeVar("_T")
 Make = Callable[[State, int], Change]
-"""What makes a change, of the state and the wall time in nanoseconds; it is made anew if somebody else was quicker."""
+"""What makes a change, of the state and the wall time in nanoseconds."""
 
 REFRESH_S: Final = 1.0
 """What another process changed (the command line) holds here so much later."""
 _SEEN_EVERY_NS: Final = 20 * SECOND_NS
 _SAVE_EVERY: Final = 30
 _KEEP_SESSIONS_NS: Final = 7 * 86_400 * SECOND_NS
-_ATTEMPTS: Final = 5
 _LOGIN: Final = 80
 _NAME: Final = 120
 _SECRET: Final = "login hash"  # noqa: S105 - what it is for
@@ -122,19 +121,21 @@ class Office:
             LedgerError: it cannot be written down, and is not done.
         """
         async with self._lock:
-            for _ in range(_ATTEMPTS):
-                await self._refresh()
-                change = make(self.state, self.clock.wall_ns())
-                for draft in change.drafts:
-                    await self._ledger.append(draft)
-                if not (change.rows or credentials or forget):
-                    return change
-                save = partial(self.store.save, change.rows, self._version, credentials, forget or "")
-                version = await self.in_thread(save)
-                if version is not None:
-                    self._version, self.state = version, self.state.put(change.rows)
-                    return change
-        raise AccessError("others change people and rights all the time", fix="try again")
+            await self.in_thread(self.store.lock)
+            try:
+                return await self._carried_out(make, credentials, forget or "")
+            finally:
+                await self.in_thread(self.store.unlock)
+
+    async def _carried_out(self, make: Make, credentials: Sequence[Credential], forget: str) -> Change:
+        await self._refresh()
+        change = make(self.state, self.clock.wall_ns())
+        for draft in change.drafts:
+            await self._ledger.append(draft)
+        if change.rows or credentials or forget:
+            save = partial(self.store.save, change.rows, credentials, forget)
+            self._version, self.state = await self.in_thread(save), self.state.put(change.rows)
+        return change
 
     async def write(self, draft: Draft) -> Receipt:
         """Writes down what changes nothing, such as a sign-in that failed; raises LedgerError."""

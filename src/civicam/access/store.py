@@ -1,5 +1,7 @@
 """`access.sqlite`: the state and the credentials, kept. Every row of `models` is a row of a table, field by field."""
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,6 +65,7 @@ class AccessStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock: int | None = None
         with self._explained():
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -76,6 +79,9 @@ class AccessStore:
 
     def close(self) -> None:
         """Closes the connection."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         with self._explained():
             self._connection.close()
 
@@ -98,26 +104,38 @@ class AccessStore:
             rows = [row for kind in PLACES for row in self._rows(kind)]
             return self.version(), State().put(rows)
 
-    def save(
-        self, rows: Iterable[Row], version: int | None, credentials: Sequence[Credential] = (), forget: str = ""
-    ) -> int | None:
+    def lock(self) -> None:
+        """Waits until nobody else changes anything, and has them wait: a change is decided, written down, and saved.
+
+        Raises:
+            AccessStoreError: the lock cannot be had.
+        """
+        with self._explained():
+            if self._lock is None:
+                path = self.path.with_name(self.path.name + ".lock")
+                self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def unlock(self) -> None:
+        """Lets others change something."""
+        if self._lock is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def save(self, rows: Iterable[Row], credentials: Sequence[Credential] = (), forget: str = "") -> int:
         """Puts rows in place, all or none.
 
         Args:
             rows: what they are from now on.
-            version: the state that they follow from; None where that does not matter.
             credentials: are put in place, too.
             forget: the person whose credentials are all deleted.
 
         Returns:
-            the new version; None where somebody else changed something meanwhile, and nothing was saved.
+            the new version.
 
         Raises:
             AccessStoreError: the database cannot be written.
         """
         with self._explained(), self._transaction("IMMEDIATE") as connection:
-            if version is not None and self.version() != version:
-                return None
             for row in rows:
                 table, _ = place_of(row)
                 columns = _COLUMNS[type(row)]

@@ -26,7 +26,7 @@ def _group() -> None:
 def explain(
     person: Annotated[str, typer.Argument(help="A login.")],
     camera: Annotated[str, typer.Argument(help="A camera's id.")],
-    time: Annotated[str, typer.Argument(help="A moment: 2026-03-01T12:00:05 (UTC), or -2h.")] = "-0s",
+    time: Annotated[str, typer.Argument(help="A moment: 2026-03-01T12:00:05 (UTC); now by default.")] = "",
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,7 +58,7 @@ async def _explained(city: "City", login: str, camera: str, time: str) -> list[t
     from civicam.core.errors import AccessError
 
     clock = SystemClock()
-    at_ns = parse_when(time, clock.wall_ns(), "TIME")
+    at_ns = parse_when(time, clock.wall_ns(), "TIME") if time else clock.wall_ns()
     async with open_office(city, clock) as office:
         person = office.person_of(login)
         if person is None:

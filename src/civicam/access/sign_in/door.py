@@ -218,7 +218,7 @@ class Door:
         until_ns = self._office.clock.wall_ns() + INVITED_NS
         body = {"until": until_ns, "secret": made.text}
         sealed = await self._sealed(CredentialKind.INVITATION, digest(secret), person, body)
-        await self._office.in_thread(partial(self._office.store.save, (), None, [sealed], person))
+        await self._office.in_thread(partial(self._office.store.save, (), [sealed], person))
         return secret
 
     async def welcome(self, secret: str, where: From) -> Welcome:
