@@ -423,7 +423,7 @@ async def test_a_header_cannot_be_put_into_an_answer(city: Path) -> None:
             said = {"login": somebody.login, "password": PASSWORD, "code": "000000"}
             try:
                 answer = await post(web, "/api/session", None, said, Cookie=f"civicam-device={device}")
-            except (httpx.LocalProtocolError, ValueError):
+            except (httpx.TransportError, ValueError):
                 continue  # the client itself refuses to send it
             assert "x-evil" not in answer.headers
 
