@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from civicam.camera import sdp
+from civicam.camera.address import addresses_of
 from civicam.camera.auth import Authenticator, parse_challenges, strongest
 from civicam.camera.connection import Connection
 from civicam.camera.message import Headers, Request, Response, printable, serialise
@@ -130,17 +131,32 @@ class RtspSession:
         Raises:
             ConnectError: nothing answers.
         """
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_s):
-                _, self._connection = await loop.create_connection(
-                    lambda: Connection(self._clock, self._receive), self._url.host, self._url.port
-                )
+                self._connection = await self._connect()
+        except ConnectError as error:
+            raise ConnectError(error.what, where=self._url.redacted, fix=error.fix) from None
         except TimeoutError:
             raise self._unreachable(f"no connection within {self._timeout_s:g} s") from None
         except (OSError, UnicodeError) as error:
             what = getattr(error, "strerror", None) or "the name is not one"
             raise self._unreachable(f"cannot connect: {printable(what)}") from None
+
+    async def _connect(self) -> Connection:
+        """To the first address that answers."""
+        loop = asyncio.get_running_loop()
+        *others, last = await addresses_of(self._url.host, self._url.port)
+        for address in (*others, last):
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self._clock, self._receive), address, self._url.port
+                )
+            except OSError:
+                if address is last:
+                    raise
+            else:
+                return connection
+        raise AssertionError
 
     async def offer(self) -> sdp.H264Offer:
         """Asks what the camera can do and what it offers, and chooses.
