@@ -15,6 +15,8 @@ from civicam.web.bearer import Bearers
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _MOMENT_BYTES: Final = 40
 _NS: Final = 1_000_000_000
+_NEVER_NS: Final = 1 << 62
+"""In the year 2116: what is stored has 64 bits, and sums of two moments fit."""
 
 
 class Gate:
@@ -110,6 +112,8 @@ def parse_moment(text: str, name: str) -> int:
     at_ns = (since.days * 86_400 + since.seconds) * _NS + since.microseconds * 1000
     if at_ns < 0:
         raise RequestError(f"'{name}' is before 1970", fix=advice)
+    if at_ns >= _NEVER_NS:
+        raise RequestError(f"'{name}' is too far away", fix=advice)
     return at_ns
 
 
