@@ -10,7 +10,7 @@ import pytest
 from civicam.access.models import Role
 from tests.web.served import Served, served
 
-_EXAMPLES = 12
+_EXAMPLES = 8
 _ENDS_THE_SESSION = "/api/(session/end|account/sessions/end)"
 
 
@@ -21,7 +21,7 @@ async def fuzzed(web: Served, folder: Path, cookies: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("schemathesis")), "run", str(description),
         "--url", web.address.rstrip("/"), "--checks", "not_a_server_error", "--max-examples", str(_EXAMPLES),
-        "--phases", "examples,coverage,fuzzing", "--workers", "1", "--seed", "1", "--no-color",
+        "--phases", "examples,coverage,fuzzing", "--workers", "4", "--seed", "1", "--no-color",
         "--exclude-path-regex", _ENDS_THE_SESSION, "--header", f"Cookie: {cookies}",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=folder,
     )  # fmt: skip
