@@ -181,7 +181,9 @@ async def served(
             people = PeopleHouse.build(folder.parent / f"{folder.name}-access.sqlite", ledger, clock)
             office, door = people.office, people.door
             policy = PeoplePolicy(office)
-            services = PeopleServices(office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger.log.folder)
+            services = PeopleServices(
+                "Khujand", office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger.log.folder
+            )
             clear = ClearMedia(office, directory, archive, pool)
         authoriser = Authoriser(clock, policy or LocalOnly())
         application = Application(

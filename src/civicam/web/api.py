@@ -49,6 +49,7 @@ from civicam.web.models import (
     SpanModel,
 )
 from civicam.web.page_files import PageFile, page_files
+from civicam.web.passkey_api import add_passkeys
 from civicam.web.people_api import add_people, add_roles
 from civicam.web.people_services import PeopleServices
 from civicam.web.problem import as_problem, problem
@@ -280,7 +281,16 @@ class Application:
         self._add_coverage(api)
         self._add_frames(api)
         if self._services.people is not None:
-            for add in (add_sign_in, add_account, add_people, add_roles, add_cases, add_grants, add_ledger):
+            for add in (
+                add_sign_in,
+                add_account,
+                add_passkeys,
+                add_people,
+                add_roles,
+                add_cases,
+                add_grants,
+                add_ledger,
+            ):
                 add(api, self._services.people)
         return api
 

@@ -77,7 +77,7 @@ def main() -> None:
             clock=clock,
         )
         door = Door(office, "a city")
-        people = PeopleServices(office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger)
+        people = PeopleServices("a city", office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger)
         with ThreadPoolExecutor(1) as pool:
             clear = ClearMedia(office, directory, archive, pool)
         public = LedgerFiles(ledger)

@@ -1,6 +1,6 @@
 """What is said and answered about people, rights, cases and grants. Moments are RFC 3339 in UTC."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -91,6 +91,20 @@ class Ref(_Model):
     """Which one."""
 
     id: Text
+
+
+class PasskeyOffer(_Model):
+    """What a browser is asked for a passkey."""
+
+    challenge: str
+    options: dict[str, Any] = Field(description="As WebAuthn's `parse…OptionsFromJSON` read them.")
+
+
+class PasskeyAnswer(_Model):
+    """What a browser answered."""
+
+    challenge: Text
+    answer: dict[str, Any] = Field(description="As `PublicKeyCredential.toJSON` writes it.")
 
 
 class TokenWanted(_Model):

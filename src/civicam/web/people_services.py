@@ -26,6 +26,7 @@ class PeopleServices:
     """What requests about people are answered with.
 
     Attributes:
+        city: the city's name.
         office: knows people and what they may.
         door: lets them in.
         bearers: find out who asks.
@@ -35,6 +36,7 @@ class PeopleServices:
         ledger: where the ledger lies.
     """
 
+    city: str
     office: Office
     door: Door
     bearers: Bearers

@@ -103,7 +103,9 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
     most_ns = round(plan.people.grant_hours * HOUR_NS)
     keeping = asyncio.create_task(office.keep())
     try:
-        yield PeopleServices(office, door, Bearers(door), plan.people.zone, plan.people.purposes, most_ns, folder)
+        yield PeopleServices(
+            plan.city, office, door, Bearers(door), plan.people.zone, plan.people.purposes, most_ns, folder
+        )
     finally:
         keeping.cancel()
         await asyncio.wait({keeping})

@@ -23,7 +23,7 @@ export async function ask(path, options) {
 
 function signIn() {
   waiting ??= new Promise((resolve) => {
-    find("sign-in").showModal();
+    if (!invitation()) find("sign-in").showModal();  // who is invited signs in by coming
     find("sign-in").addEventListener("signed-in", () => { waiting = null; resolve(); }, { once: true });
   });
   return waiting;
@@ -62,6 +62,34 @@ async function onSignIn(event) {
     say("sign-in-said", error.message);
     if (/code is needed/.test(error.message)) find("code").focus();
     else find("password").select();
+  }
+}
+
+const hasPasskeys = () => window.PublicKeyCredential?.parseRequestOptionsFromJSON && !/^[\d.]+$|^\[/.test(location.hostname);
+
+async function onPasskey() {
+  say("sign-in-said", "");
+  try {
+    const { challenge, options } = await post("/api/passkey/offer");
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
+    const credential = await navigator.credentials.get({ publicKey });
+    await post("/api/passkey", { challenge, answer: credential.toJSON() });
+    await entered();
+  } catch (error) {
+    say("sign-in-said", error.message);
+  }
+}
+
+async function onAddPasskey() {
+  say("who-said", "");
+  try {
+    const { challenge, options } = await post("/api/account/passkeys/offer");
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options);
+    const credential = await navigator.credentials.create({ publicKey });
+    await post("/api/account/passkeys", { challenge, answer: credential.toJSON() });
+    say("who-said", "You can sign in with this passkey from now on.");
+  } catch (error) {
+    say("who-said", error.message);
   }
 }
 
@@ -110,6 +138,9 @@ async function onCome(event) {
 find("sign-in-form").addEventListener("submit", onSignIn);
 find("sign-in").addEventListener("cancel", (event) => event.preventDefault());
 find("welcome").addEventListener("cancel", (event) => event.preventDefault());
+for (const button of ["use-passkey", "add-passkey"]) find(button).hidden = !hasPasskeys();
+find("use-passkey").addEventListener("click", onPasskey);
+find("add-passkey").addEventListener("click", onAddPasskey);
 find("sign-out").addEventListener("click", onSignOut);
 find("come").addEventListener("submit", onCome);
 find("recovery-done").addEventListener("click", entered);
