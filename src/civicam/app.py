@@ -211,9 +211,14 @@ class City:
 
     def people_plan(self) -> PeoplePlan:
         """Where people and what they may are kept."""
-        access = self.settings.access
+        access, elsewhere = self.settings.access, self.settings.provider
+        provider = (elsewhere.issuer, elsewhere.client_id, elsewhere.client_secret, elsewhere.acr)
         return PeoplePlan(
-            str(self.data.access.absolute()), self.settings.city.zone, access.purpose_list, access.grant_hours
+            str(self.data.access.absolute()),
+            self.settings.city.zone,
+            access.purpose_list,
+            access.grant_hours,
+            provider if elsewhere.issuer else (),
         )
 
     def retention_policy(self) -> RetentionPolicy:

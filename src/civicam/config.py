@@ -183,6 +183,23 @@ class WitnessSettings:
     key: Annotated[str, Len(1, 400)] = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """Where people may sign in elsewhere (OpenID Connect).
+
+    Attributes:
+        issuer: its address, as its tokens say it; empty for none.
+        client_id: what it knows this city as.
+        client_secret: the city's secret there; better in CIVICAM_PROVIDER__CLIENT_SECRET.
+        acr: the level of certainty that it must vouch for; empty for none.
+    """
+
+    issuer: Annotated[str, Len(0, 400)] = ""
+    client_id: Annotated[str, Len(0, 400)] = ""
+    client_secret: Annotated[str, Len(0, 400)] = ""
+    acr: Annotated[str, Len(0, 200)] = ""
+
+
 COVERS = ("flat", "pixelate")
 """What covered parts of a picture are filled with; the second keeps rough colours, those of clothing too."""
 
@@ -244,6 +261,7 @@ class Settings:
     metrics: MetricsSettings = MetricsSettings()
     web: WebSettings = WebSettings()
     access: AccessSettings = AccessSettings()
+    provider: ProviderSettings = ProviderSettings()
     redaction: RedactionSettings = RedactionSettings()
     mask: tuple[MaskSettings, ...] = ()
     ledger: LedgerSettings = LedgerSettings()
@@ -525,6 +543,11 @@ class _Reader:
             self._add(("city", "zone"), f"city.zone = {zone!r}: must be one of IANA's, such as Asia/Dushanbe")
         if bool(web.certificate) != bool(web.certificate_key):
             self._add(("web", "certificate"), "web.certificate and web.certificate_key go together")
+        provider = settings.provider
+        if provider.issuer and not (
+            provider.issuer.startswith(("https://", "http://localhost")) and provider.client_id
+        ):
+            self._add(("provider", "issuer"), "provider.issuer: must be https://…, and provider.client_id beside it")
         if not settings.access.purpose_list:
             self._add(("access", "purposes"), "access.purposes: a case is opened for something")
 
@@ -645,6 +668,13 @@ certificate_key = ""
 [access]
 grant_hours = 24       # a grant to see clear video lasts so long at most
 purposes = "crime, missing person, accident, danger to life, damage to property, request of a resident"
+
+# Where people may sign in elsewhere (OpenID Connect). Both factors are then the provider's.
+# [provider]
+# issuer = "https://sso.example/"
+# client_id = "civicam"
+# client_secret = "..."   # better in the environment: CIVICAM_PROVIDER__CLIENT_SECRET
+# acr = ""                # the level that it must vouch for
 
 [redaction]
 cover = "flat"         # what moves or newly appeared gets one colour; "pixelate" keeps the rough colour of clothing

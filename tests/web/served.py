@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from civicam.access.cases import MOST_NS, PURPOSES
+from civicam.access.sign_in.provider import Provider, ProviderSettings
 from civicam.camera.sample import SampleSink
 from civicam.core.citykey import CityKey
 from civicam.core.clock import Clock, SystemClock
@@ -46,6 +47,9 @@ from tests.ledger.house import LedgerHouse
 
 SETUP, SAMPLES = encoded(count=90, gop=30, size=(160, 96))
 CAMERA = CameraId("rudaki-07")
+
+
+NOWHERE = ProviderSettings("https://127.0.0.1:9/", "civicam", "")
 
 
 class Endless:
@@ -158,6 +162,7 @@ async def served(
     every_s: float = 0.01,
     scenes: PlaybackRedactors | None = None,
     asks_people: bool = False,
+    elsewhere: ProviderSettings | None = None,
 ) -> AsyncIterator[Served]:
     """Serves the city in `folder`, made if it is not there. Unless `policy` says otherwise, this machine may look.
 
@@ -181,9 +186,9 @@ async def served(
             people = PeopleHouse.build(folder.parent / f"{folder.name}-access.sqlite", ledger, clock)
             office, door = people.office, people.door
             policy = PeoplePolicy(office)
-            services = PeopleServices(
-                "Khujand", office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger.log.folder
-            )
+            bearers, lies = Bearers(door), ledger.log.folder
+            provider = Provider(elsewhere or NOWHERE, office, door)
+            services = PeopleServices("Khujand", office, door, bearers, "UTC", PURPOSES, MOST_NS, lies, provider)
             clear = ClearMedia(office, directory, archive, pool)
         authoriser = Authoriser(clock, policy or LocalOnly())
         application = Application(

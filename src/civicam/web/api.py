@@ -53,6 +53,7 @@ from civicam.web.passkey_api import add_passkeys
 from civicam.web.people_api import add_people, add_roles
 from civicam.web.people_services import PeopleServices
 from civicam.web.problem import as_problem, problem
+from civicam.web.provider_api import add_provider
 from civicam.web.sign_in_api import add_account, add_sign_in
 
 SHOWN: Final = "What moves or newly appeared is covered, in every picture, live and recorded."
@@ -73,6 +74,10 @@ _WINDOW_PARAMETERS: Final = [
     {"name": name, "in": "query", "required": True, "schema": {"type": "string", "format": "date-time"}}
     for name in ("from", "to")
 ]
+
+_PEOPLE_ROUTES: Final = (
+    add_sign_in, add_account, add_passkeys, add_provider, add_people, add_roles, add_cases, add_grants, add_ledger,
+)  # fmt: skip
 
 Operation: TypeAlias = dict[str, Any]
 Window: TypeAlias = Callable[[Request], Span]
@@ -281,16 +286,7 @@ class Application:
         self._add_coverage(api)
         self._add_frames(api)
         if self._services.people is not None:
-            for add in (
-                add_sign_in,
-                add_account,
-                add_passkeys,
-                add_people,
-                add_roles,
-                add_cases,
-                add_grants,
-                add_ledger,
-            ):
+            for add in _PEOPLE_ROUTES:
                 add(api, self._services.people)
         return api
 

@@ -14,6 +14,8 @@ from civicam.web.authorise import LOCAL_NAMES, host_name
 
 _SESSION: Final = "civicam-session"
 _DEVICE: Final = "civicam-device"
+_RETURN: Final = "civicam-return"
+_RETURN_S: Final = 600
 _DEVICE_S: Final = 400 * 86_400
 """Browsers keep a cookie for so long at most (RFC 6265bis, 5.5)."""
 _COOKIE_LETTERS: Final = 128
@@ -89,6 +91,24 @@ def remember(request: HTTPConnection, response: Response, opened: Opened) -> Non
 def forget(request: HTTPConnection, response: Response) -> None:
     """Has the browser forget its session."""
     _set(request, response, _SESSION, "", 0)
+
+
+def keep_for_return(request: HTTPConnection, response: Response, secret: str) -> None:
+    """Has the browser keep what it shows when it comes back from another site, which sends Lax cookies alone along."""
+    response.set_cookie(
+        _name(request, _RETURN),
+        secret,
+        max_age=_RETURN_S,
+        path="/",
+        secure=_is_secure(request),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def kept_for_return(request: HTTPConnection) -> str:
+    """What `keep_for_return` had it keep."""
+    return request.cookies.get(_name(request, _RETURN), "")[:_COOKIE_LETTERS]
 
 
 def _set(request: HTTPConnection, response: Response, name: str, value: str, max_age_s: int | None) -> None:

@@ -11,6 +11,8 @@ from civicam.web.problem import problem
 
 PATH_BYTES: Final = 256
 QUERY_BYTES: Final = 512
+_FROM_ELSEWHERE: Final = {"/", "/api/provider/end"}
+"""Where links and redirects of other sites may lead: the page, and back from where somebody signed in."""
 BODY_BYTES: Final = 64 << 10
 _LENGTH_DIGITS: Final = 8
 
@@ -116,7 +118,7 @@ def _is_too_long(scope: Scope) -> bool:
 
 def _is_from_elsewhere(headers: Headers, path: str) -> bool:
     """A browser says whose page asks (Fetch Metadata). A link from elsewhere may lead to the page, and nowhere else."""
-    return headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"} and path != "/"
+    return headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"} and path not in _FROM_ELSEWHERE
 
 
 def is_same_origin(headers: Headers) -> bool:

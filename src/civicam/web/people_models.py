@@ -19,6 +19,13 @@ PersonRef = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 Number = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
+class Ways(_Model):
+    """How people sign in here."""
+
+    city: str
+    elsewhere: bool = Field(description="They may sign in at the city's own provider.")
+
+
 class SignIn(_Model):
     """What somebody signs in with."""
 

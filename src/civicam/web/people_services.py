@@ -10,6 +10,7 @@ from civicam.access.decide import Action, Ask, require
 from civicam.access.models import Right
 from civicam.access.office import Name, Office
 from civicam.access.sign_in.door import Door
+from civicam.access.sign_in.provider import Provider
 from civicam.access.state import State
 from civicam.ledger.entry import PersonId
 from civicam.ledger.log import LedgerFolder
@@ -34,6 +35,7 @@ class PeopleServices:
         purposes: what cases are opened for.
         most_ns: how long a grant lasts at most.
         ledger: where the ledger lies.
+        provider: where the city's people sign in elsewhere, if it has one.
     """
 
     city: str
@@ -44,6 +46,7 @@ class PeopleServices:
     purposes: tuple[str, ...]
     most_ns: int
     ledger: LedgerFolder
+    provider: Provider | None = None
 
     @property
     def state(self) -> State:

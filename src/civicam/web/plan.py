@@ -32,12 +32,14 @@ class PeoplePlan:
         zone: the city's time zone.
         purposes: what cases are opened for.
         grant_hours: a grant lasts so long at most.
+        provider: issuer, client id, client secret and level of where people sign in elsewhere; empty for none.
     """
 
     database: str
     zone: str = "UTC"
     purposes: tuple[str, ...] = ()
     grant_hours: float = 24.0
+    provider: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ class WebPlan:
                 for mask in raw.get("masks", ())
             )
             if raw.get("people"):
-                raw["people"] = PeoplePlan(**raw["people"] | {"purposes": tuple(raw["people"]["purposes"])})
+                people = raw["people"]
+                lists = {name: tuple(people[name]) for name in ("purposes", "provider")}
+                raw["people"] = PeoplePlan(**people | lists)
             return cls(**raw)
         except (ValueError, TypeError, KeyError) as error:
             raise WorkerError(

@@ -18,6 +18,7 @@ from civicam.access.decide import HOUR_NS
 from civicam.access.models import GrantState
 from civicam.access.office import Office
 from civicam.access.sign_in.door import Door
+from civicam.access.sign_in.provider import Provider, ProviderSettings
 from civicam.access.store import AccessStore
 from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock, SystemClock
@@ -104,7 +105,15 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
     keeping = asyncio.create_task(office.keep())
     try:
         yield PeopleServices(
-            plan.city, office, door, Bearers(door), plan.people.zone, plan.people.purposes, most_ns, folder
+            plan.city,
+            office,
+            door,
+            Bearers(door),
+            plan.people.zone,
+            plan.people.purposes,
+            most_ns,
+            folder,
+            Provider(ProviderSettings(*plan.people.provider), office, door) if plan.people.provider else None,
         )
     finally:
         keeping.cancel()

@@ -23,6 +23,7 @@ from civicam.web.people_models import (
     TokenMade,
     TokenModel,
     TokenWanted,
+    Ways,
     WelcomeModel,
 )
 from civicam.web.people_services import ANYBODY, SIGNED_IN, PeopleServices, moment_or_none, right_model, ruled
@@ -33,6 +34,10 @@ NO_CONTENT: Final = HTTPStatus.NO_CONTENT
 def add_sign_in(api: FastAPI, services: PeopleServices) -> None:
     """Adds the routes through which people come in, and go."""
     door, office = services.door, services.office
+
+    @api.get("/api/sign-in", summary="How to sign in", operation_id="ways", **ruled(ANYBODY))
+    async def ways() -> Ways:
+        return Ways(city=services.city, elsewhere=services.provider is not None)
 
     @api.post("/api/session", summary="Sign in", operation_id="sign_in", status_code=NO_CONTENT, **ruled(ANYBODY))
     async def sign_in(request: Request, response: Response, said: SignIn) -> None:

@@ -67,6 +67,14 @@ async function onSignIn(event) {
 
 const hasPasskeys = () => window.PublicKeyCredential?.parseRequestOptionsFromJSON && !/^[\d.]+$|^\[/.test(location.hostname);
 
+async function onProvider(path, place) {
+  try {
+    location.assign((await post(path)).address);
+  } catch (error) {
+    say(place, error.message);
+  }
+}
+
 async function onPasskey() {
   say("sign-in-said", "");
   try {
@@ -139,10 +147,19 @@ find("sign-in-form").addEventListener("submit", onSignIn);
 find("sign-in").addEventListener("cancel", (event) => event.preventDefault());
 find("welcome").addEventListener("cancel", (event) => event.preventDefault());
 for (const button of ["use-passkey", "add-passkey"]) find(button).hidden = !hasPasskeys();
+async function tellWays() {
+  const answer = await fetch("/api/sign-in");
+  const hasProvider = answer.ok && (await answer.json()).elsewhere;
+  for (const button of ["use-provider", "link-provider"]) find(button).hidden = !hasProvider;
+}
+
+find("use-provider").addEventListener("click", () => onProvider("/api/provider/begin", "sign-in-said"));
+find("link-provider").addEventListener("click", () => onProvider("/api/account/provider/begin", "who-said"));
 find("use-passkey").addEventListener("click", onPasskey);
 find("add-passkey").addEventListener("click", onAddPasskey);
 find("sign-out").addEventListener("click", onSignOut);
 find("come").addEventListener("submit", onCome);
 find("recovery-done").addEventListener("click", entered);
 welcome();
+tellWays();
 tellWho();
