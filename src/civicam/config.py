@@ -669,12 +669,11 @@ certificate_key = ""
 grant_hours = 24       # a grant to see clear video lasts so long at most
 purposes = "crime, missing person, accident, danger to life, damage to property, request of a resident"
 
-# Where people may sign in elsewhere (OpenID Connect). Both factors are then the provider's.
-# [provider]
-# issuer = "https://sso.example/"
-# client_id = "civicam"
-# client_secret = "..."   # better in the environment: CIVICAM_PROVIDER__CLIENT_SECRET
-# acr = ""                # the level that it must vouch for
+[provider]               # where people may sign in elsewhere (OpenID Connect); both factors are then the provider's
+issuer = ""            # such as "https://sso.example/"; empty: nowhere
+client_id = ""         # what it knows this city as
+client_secret = ""     # better in the environment: CIVICAM_PROVIDER__CLIENT_SECRET
+acr = ""               # the level that it must vouch for
 
 [redaction]
 cover = "flat"         # what moves or newly appeared gets one colour; "pixelate" keeps the rough colour of clothing

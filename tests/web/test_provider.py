@@ -142,7 +142,7 @@ async def test_each_request_is_bound_to_its_browser_and_its_token(
 async def test_a_provider_that_does_not_answer_is_said(city: Path) -> None:
     async with served(city, asks_people=True) as web:
         answer = await web.client.post("/api/provider/begin", json={})
-        assert (answer.status_code, "does not answer" in answer.json()["detail"]) == (401, True)
+        assert (answer.status_code, "does not answer" in answer.json()["detail"]) == (503, True)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from civicam.access.office import Office
 from civicam.access.sign_in.door import Door, From, Opened
 from civicam.access.state import State
 from civicam.access.store import Credential, CredentialKind
-from civicam.core.errors import AccessError, ConfigError, SignInError
+from civicam.core.errors import AccessError, BusyError, ConfigError, SignInError
 from civicam.ledger.entry import Draft, Kind, Part, PersonId
 
 _BYTES: Final = 32
@@ -116,7 +116,8 @@ class Provider:
 
         Raises:
             NotAllowedError: they are not signed in.
-            SignInError: the provider does not answer.
+            BusyError: the provider does not answer.
+            SignInError: it answers what cannot be used.
         """
         if links is not None:
             require(self._office.state, Ask(links, Action.ACCOUNT, self._office.clock.wall_ns()))
@@ -147,6 +148,7 @@ class Provider:
         Raises:
             TooSoonError: it failed too often just now.
             SignInError: they are not known, or it is not what they began.
+            BusyError: the provider does not answer.
             LedgerError: it cannot be written down.
         """
         self._door.check_peer(where)
@@ -242,7 +244,7 @@ class Provider:
                 raise SignInError("the provider refuses", fix="begin anew")
             said = answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise SignInError("the provider does not answer", fix="sign in with password and code") from error
+            raise BusyError("the provider does not answer", fix="sign in with password and code") from error
         if not isinstance(said, dict):
             raise SignInError("what the provider says cannot be used")
         return said
