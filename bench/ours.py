@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.contender import Recorded
 from civicam.app import City, run_recorder
 from civicam.catalogue.coverage import Completeness
-from civicam.catalogue.models import Camera
+from civicam.catalogue.models import Camera, RegisterEntry
 from civicam.config import DataFolder
 from civicam.core.clock import SystemClock
 from civicam.core.ids import CameraId, StreamKey, StreamName
@@ -55,10 +55,10 @@ class Civicam:
         environment = os.environ | {"CIVICAM_METRICS__PORT": str(self._address[1])}
         self._city = city = City.create(DataFolder(folder / "city"), "bench", environment)
         with city.catalogue() as catalogue:
-            now_ns = _CLOCK.wall_ns()
+            now_ns, entry = _CLOCK.wall_ns(), RegisterEntry("bench", "bench", 1.0, "bench")
             for camera, url in urls.items():
                 catalogue.add_camera(
-                    Camera(CameraId(camera), camera, {StreamName.MAIN: url}, None, "bench", now_ns, None)
+                    Camera(CameraId(camera), camera, {StreamName.MAIN: url}, None, "bench", now_ns, None, entry)
                 )
         with (folder / "civicam.log").open("wb") as log:
             self._process = subprocess.Popen(

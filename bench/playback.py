@@ -30,7 +30,7 @@ from bench.measure import machine
 from bench.simulator import WORK
 from civicam.camera.sample import H264Setup
 from civicam.catalogue.catalogue import Catalogue
-from civicam.catalogue.models import Camera, Segment
+from civicam.catalogue.models import Camera, RegisterEntry, Segment
 from civicam.core.citykey import CityKey
 from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
 from civicam.footage.fragment import Fragment
@@ -51,6 +51,7 @@ from civicam.vision.model_store import ModelStore
 SIZE = (640, 360)
 S = 1_000_000_000
 START_NS = 1_772_323_200 * S
+_ENTRY = RegisterEntry("bench", "bench", 30.0, "bench")
 EPOCH = START_NS - S
 FRAME_NS = 66_666_667
 MINUTE_NS = 60 * S
@@ -148,7 +149,7 @@ class Month:
         with Catalogue.open(self.catalogue, create=True) as catalogue:
             for key in self.keys:
                 urls = {StreamName.MAIN: "rtsp://127.0.0.1/1"}
-                catalogue.add_camera(Camera(key.camera, key.camera, urls, None, "bench", START_NS, None))
+                catalogue.add_camera(Camera(key.camera, key.camera, urls, None, "bench", START_NS, None, _ENTRY))
             starts = range(START_NS, START_NS + self.minutes * MINUTE_NS, MINUTE_NS)
             catalogue.record([self._row(self.keys[0], at) for at in starts])
         connection = sqlite3.connect(self.catalogue, isolation_level=None)

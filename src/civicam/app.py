@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from civicam.access.store import AccessStore
 from civicam.camera.url import Credentials
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera
+from civicam.catalogue.rollup import DAY_NS
 from civicam.config import MIB, DataFolder, Settings, load_settings, parse_settings, render_default
 from civicam.core.citykey import CityKey, create_city_key, load_city_key
 from civicam.core.clock import Clock
@@ -24,8 +25,8 @@ from civicam.core.errors import CivicamError, ConfigError, SealError, VolumeErro
 from civicam.core.ids import CameraId, StreamKey
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
-from civicam.ledger.client import LedgerClient
-from civicam.ledger.entry import Draft, Receipt
+from civicam.ledger.client import LedgerClient, LedgerWriter
+from civicam.ledger.entry import Draft, Receipt, Writer
 from civicam.ledger.keeper import LedgerKeeper
 from civicam.ledger.log import LedgerFolder, Log, create_log
 from civicam.ledger.people_keys import PeopleKeys
@@ -34,8 +35,8 @@ from civicam.recorder.metrics import MetricsServer
 from civicam.recorder.plan import RecorderPlan, StreamPlan, VolumePlan, WorkerPlan
 from civicam.recorder.status import RateMeter, RecorderStatus, VolumeStatus
 from civicam.recorder.supervisor import Supervisor
-from civicam.upkeep.retention import DAY_NS, Retention, RetentionPolicy
-from civicam.upkeep.written import MOST_SEGMENTS, deletion_draft, footage_draft, setting_draft
+from civicam.upkeep.retention import Retention, RetentionPolicy, RetentionRound
+from civicam.upkeep.written import MOST_SEGMENTS, day_draft, deletion_draft, footage_draft, setting_draft
 from civicam.web.keeper import WebKeeper
 from civicam.web.plan import MaskPlan, PeoplePlan, WebPlan
 from civicam.web.policies import PEOPLE
@@ -45,6 +46,8 @@ _FOR_EVER_S = 100 * 365 * 86_400
 _CAMERAS_EVERY_S = 3.0
 _RETENTION_EVERY_S = 30.0
 _COMMIT_EVERY_S = 60.0
+_DAY_SETTLES_NS = 900 * 1_000_000_000  # after midnight, until the last segments of the day are closed
+_MOST_DAYS = 31
 _RETENTION_BEHIND_S = 1.0
 
 _T = TypeVar("_T")
@@ -155,6 +158,12 @@ class City:
         plans: list[StreamPlan] = []
         alarms: list[str] = []
         for camera in catalogue.cameras():
+            if camera.register is None:
+                alarms.append(
+                    f"camera {camera.id} is not recorded: it is not said whose it is, what allows it, how long footage"
+                    f" is kept and what residents should know (civicam camera describe {camera.id})"
+                )
+                continue
             try:
                 login = self.credentials(camera) or Credentials("", "")
             except SealError as error:
@@ -221,11 +230,16 @@ class City:
             provider if elsewhere.issuer else (),
         )
 
-    def retention_policy(self) -> RetentionPolicy:
-        """What retention may delete."""
+    def retention_policy(self, cameras: Iterable[Camera] = ()) -> RetentionPolicy:
+        """What retention may delete: of a camera what is older than it says, or than the city's settings allow."""
         days = self.settings.retention.days
         limits = {volume.name: volume.limit_bytes for volume in self.settings.volume if volume.limit_bytes}
-        return RetentionPolicy(max_age_ns=int(days * DAY_NS) if days else None, limit_bytes=limits)
+        ages = {
+            camera.id: int(min(camera.register.keep_days, days or camera.register.keep_days) * DAY_NS)
+            for camera in cameras
+            if camera.register is not None
+        }
+        return RetentionPolicy(int(days * DAY_NS) if days else None, ages, limits)
 
 
 def _origin(city: str) -> str:
@@ -245,15 +259,50 @@ class _OwnLedger:
         self._log = log
         self._clock = clock
 
-    async def append(self, draft: Draft) -> Receipt:
-        """See `access.office.Ledger`."""
-        (receipt,) = await asyncio.to_thread(lambda: self._log.append([draft], self._clock.wall_ns()))
+    def append(self, draft: Draft) -> Receipt:
+        """See `ledger.entry.Writer`."""
+        (receipt,) = self._log.append([draft], self._clock.wall_ns())
         return receipt
 
     def close(self) -> None:
         """Puts what was written into tiles, and lets another process write."""
         self._log.integrate()
         self._log.close()
+
+
+class _OnThreads:
+    """A ledger that blocks, for an event loop.
+
+    Args:
+        writer: the ledger.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def append(self, draft: Draft) -> Receipt:
+        """See `access.office.Ledger`."""
+        return await asyncio.to_thread(self._writer.append, draft)
+
+
+@contextmanager
+def open_ledger(city: City, clock: Clock) -> Iterator[Writer]:
+    """The ledger, for the command line: its process writes where the recorder runs, else this one does meanwhile.
+
+    Raises:
+        LedgerError: the ledger cannot be written.
+    """
+    city.prepare_ledger()
+    is_alone = lock_holder(city.data) is None
+    ledger = (
+        _OwnLedger(Log(LedgerFolder(city.data.ledger), city.key), clock)
+        if is_alone
+        else LedgerWriter(city.data.ledger_socket)
+    )
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 @asynccontextmanager
@@ -264,23 +313,13 @@ async def open_office(city: City, clock: Clock) -> AsyncIterator[Office]:
         AccessStoreError: the database of people and rights cannot be used.
         LedgerError: the ledger cannot be written.
     """
-    city.prepare_ledger()
-    folder = LedgerFolder(city.data.ledger)
-    with ExitStack() as resources:
-        ledger: LedgerClient | _OwnLedger
-        if lock_holder(city.data) is None:
-            ledger = _OwnLedger(Log(folder, city.key), clock)
-            resources.callback(ledger.close)
-        else:
-            ledger = LedgerClient(city.data.ledger_socket)
-        store = AccessStore(city.data.access)
-        office = Office(store, PeopleKeys(folder.people, city.key), city.key, ledger, clock=clock)
+    with open_ledger(city, clock) as ledger:
+        keys = PeopleKeys(LedgerFolder(city.data.ledger).people, city.key)
+        office = Office(AccessStore(city.data.access), keys, city.key, _OnThreads(ledger), clock=clock)
         try:
             yield office
         finally:
             await office.close()
-            if isinstance(ledger, LedgerClient):
-                await ledger.close()
 
 
 class LockHolder(NamedTuple):
@@ -383,6 +422,7 @@ class _Recorder:
         self._volumes = city.volumes()
         self._catalogue = resources.enter_context(city.catalogue())
         deleting_catalogue = resources.enter_context(city.catalogue())
+        self._deleting_catalogue = deleting_catalogue
         self._retention = Retention(deleting_catalogue, city.volumes(), city.retention_policy())
         self._watching = resources.enter_context(ThreadPoolExecutor(1, "status"))
         self._deleting = resources.enter_context(ThreadPoolExecutor(1, "retention"))
@@ -472,12 +512,17 @@ class _Recorder:
         while True:
             pause_s = _RETENTION_EVERY_S
             with self._alarmed("retention failed"):
-                done = await self._on(self._deleting, lambda: self._retention.round(self._clock.wall_ns()))
+                done = await self._on(self._deleting, self._delete)
                 self._alarms["room"] = done.alarms
                 if done.deleted:
                     await self._writer.append(deletion_draft(done.deleted))
                 pause_s = _RETENTION_BEHIND_S if done.is_behind else pause_s
             await self._clock.sleep(pause_s)
+
+    def _delete(self) -> RetentionRound:
+        cameras = self._deleting_catalogue.cameras(removed=True)
+        self._retention.policy = self._city.retention_policy(cameras)
+        return self._retention.round(self._clock.wall_ns())
 
     async def _keep_written(self) -> None:
         """Commits to footage in the ledger each minute, and says at the start with which settings the city runs."""
@@ -489,12 +534,21 @@ class _Recorder:
                     await self._writer.append(setting_draft(settings))
                     is_told = True
                 await self._commit_to_footage()
+                await self._write_days()
             await self._clock.sleep(_COMMIT_EVERY_S if is_told else _STATUS_EVERY_S)
 
     async def _commit_to_footage(self) -> None:
         while rows := await self._on(self._watching, lambda: self._catalogue.uncommitted_segments(MOST_SEGMENTS)):
             receipt = await self._writer.append(footage_draft(rows))
             await self._on(self._watching, partial(self._catalogue.commit_segments, rows, receipt.index))
+
+    async def _write_days(self) -> None:
+        end_ns = self._clock.wall_ns() - _DAY_SETTLES_NS
+        for day_ns in await self._on(self._watching, lambda: self._catalogue.days_unwritten(end_ns, _MOST_DAYS)):
+            window = (day_ns, day_ns + DAY_NS)
+            found = await self._on(self._watching, partial(self._catalogue.completeness, window))
+            receipt = await self._writer.append(day_draft(day_ns, found))
+            await self._on(self._watching, partial(self._catalogue.write_day, day_ns, receipt.index))
 
     @contextmanager
     def _alarmed(self, what: str) -> Iterator[None]:

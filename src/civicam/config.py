@@ -32,10 +32,14 @@ class CitySettings:
     Attributes:
         name: what people call it.
         zone: its time zone, in which people's hours are meant (IANA).
+        owner: who answers for its cameras, unless a camera says another.
+        legal_basis: the provision that allows them, unless a camera says another.
     """
 
     name: Annotated[str, Len(1, 80)] = "A city"
     zone: Annotated[str, Len(1, 60)] = "UTC"
+    owner: Annotated[str, Len(0, 200)] = ""
+    legal_basis: Annotated[str, Len(0, 400)] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -625,6 +629,8 @@ _DEFAULT = """\
 [city]
 name = {city}
 zone = "UTC"           # in which people's hours are meant, such as "Asia/Dushanbe"
+owner = ""             # who answers for the cameras, and what allows them, unless a camera says otherwise:
+legal_basis = ""       # no camera records without
 
 # Where footage is written. One [[volume]] for each disk. Never rename one that holds footage.
 [[volume]]

@@ -13,6 +13,7 @@ from civicam.catalogue.models import Camera, GapRow, Segment
 from civicam.core.citykey import CityKey
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
+from tests.fakes.register import REGISTER
 
 S = 1_000_000_000
 T0 = 1_772_323_200 * S
@@ -22,7 +23,9 @@ SUB = StreamKey(CAMERA, StreamName.SUB)
 
 
 def camera(added_ns: int = T0, **changes: object) -> Camera:
-    made = Camera(CAMERA, "Rudaki 7", {StreamName.MAIN: "rtsp://127.0.0.1/main"}, None, "traffic", added_ns, None)
+    made = Camera(
+        CAMERA, "Rudaki 7", {StreamName.MAIN: "rtsp://127.0.0.1/main"}, None, "traffic", added_ns, None, REGISTER
+    )
     return replace(made, **changes)  # type: ignore[arg-type] # fields by name
 
 
@@ -253,7 +256,7 @@ def _write_many(path: Path, name: str, count: int) -> None:
     key = StreamKey(CameraId(name), StreamName.MAIN)
     with Catalogue.open(path, create=True) as catalogue:
         catalogue.add_camera(
-            Camera(key.camera, name, {StreamName.MAIN: "rtsp://127.0.0.1/"}, None, "traffic", T0, None)
+            Camera(key.camera, name, {StreamName.MAIN: "rtsp://127.0.0.1/"}, None, "traffic", T0, None, REGISTER)
         )
         for second in range(1, count + 1):
             catalogue.record([segment(0, second, None, key)], [])

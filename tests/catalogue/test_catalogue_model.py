@@ -12,6 +12,7 @@ from civicam.catalogue.models import Camera, GapRow, Hold, Segment
 from civicam.catalogue.rollup import HOUR_NS, count_window, hour_window, stored_hours
 from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
 from civicam.core.spans import intersect, subtract, total_ns, union
+from tests.fakes.register import REGISTER
 
 KEYS = [
     StreamKey(CameraId("a-1"), StreamName.MAIN),
@@ -61,7 +62,7 @@ class CatalogueMachine(RuleBasedStateMachine):
     def cameras(self) -> None:
         for camera in ("a-1", "b-2"):
             urls = {key.stream: "rtsp://127.0.0.1/" for key in KEYS if key.camera == camera}
-            self.catalogue.add_camera(Camera(CameraId(camera), "", urls, None, "traffic", STEP_NS, None))
+            self.catalogue.add_camera(Camera(CameraId(camera), "", urls, None, "traffic", STEP_NS, None, REGISTER))
 
     @rule(rows=st.lists(segment_rows(), max_size=5), gaps=st.lists(gap_rows(), max_size=3))
     def record(self, rows: list[Segment], gaps: list[GapRow]) -> None:

@@ -14,6 +14,7 @@ from civicam.cli import camera as command
 from civicam.config import DataFolder
 from civicam.core.ids import CameraId, StreamName
 from tests.fakes.command_line import civicam
+from tests.fakes.register import REGISTER
 
 URL = "rtsp://10.0.3.7/s1"
 
@@ -106,7 +107,7 @@ def test_a_list_is_taken_up_whole_or_not_at_all(data: str, monkeypatch: pytest.M
         # Another process adds `b` after this one has looked whether there is one.
         class Overtaken(Catalogue):
             def add_cameras(self, added: Sequence[Camera]) -> None:
-                theirs = Camera(CameraId("b"), "b", {StreamName.MAIN: URL}, None, "theirs", 1, None)
+                theirs = Camera(CameraId("b"), "b", {StreamName.MAIN: URL}, None, "theirs", 1, None, REGISTER)
                 with catalogue_of(city) as other:
                     other.add_camera(theirs)
                 super().add_cameras(added)

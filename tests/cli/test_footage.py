@@ -11,6 +11,7 @@ from civicam.config import DataFolder
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from tests.fakes.command_line import civicam
 from tests.fakes.recorded import START_NS, S
+from tests.fakes.register import REGISTER
 
 KEY = StreamKey(CameraId("a"), StreamName.MAIN)
 WINDOW = ("--from", "2026-03-01T00:00:00", "--to", "2026-03-01T00:04:00")
@@ -22,7 +23,7 @@ def data(tmp_path: Path) -> str:
     folder = tmp_path / "city"
     assert civicam("init", "--data", str(folder)).status == 0
     with City.open(DataFolder(folder)).catalogue() as catalogue:
-        catalogue.add_camera(Camera(KEY.camera, "a", {KEY.stream: "rtsp://h/"}, None, "x", START_NS, None))
+        catalogue.add_camera(Camera(KEY.camera, "a", {KEY.stream: "rtsp://h/"}, None, "x", START_NS, None, REGISTER))
         rows = [
             Segment(KEY, START_NS + at * 60 * S, START_NS + (at + 1) * 60 * S, 1, "main", 10, 1, 1, b"d" * 32)
             for at in (0, 1, 2)

@@ -18,6 +18,7 @@ from civicam.footage.reader import SegmentReader
 from civicam.footage.volume import Volume
 from civicam.recorder.plan import RecorderPlan, StreamPlan, VolumePlan, WorkerPlan
 from civicam.recorder.supervisor import Supervisor
+from tests.fakes.register import REGISTER
 
 CLOCK = SystemClock()
 
@@ -72,7 +73,9 @@ class House:
         with self.catalogue as catalogue:
             for camera, url in urls.items():
                 now_ns = CLOCK.wall_ns()
-                catalogue.add_camera(Camera(camera, camera, {StreamName.MAIN: url}, None, "test", now_ns, None))
+                catalogue.add_camera(
+                    Camera(camera, camera, {StreamName.MAIN: url}, None, "test", now_ns, None, REGISTER)
+                )
 
     def plan(self, workers: int = 1, username: str = "", password: str = "") -> RecorderPlan:
         """What to record: the main stream of every camera."""

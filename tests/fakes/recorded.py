@@ -19,6 +19,7 @@ from civicam.recorder.coverage import CoverageChain
 from civicam.recorder.fmp4 import codec_string, init_segment
 from civicam.recorder.fragmenter import Fragmenter, FragmentLimits
 from civicam.recorder.stream_writer import SegmentMaker, StreamWriter
+from tests.fakes.register import REGISTER
 from tests.fakes.samples import FRAME_90K, FRAME_NS, encoded
 
 S = 1_000_000_000
@@ -80,7 +81,14 @@ class Recorded:
             catalogue.begin_run(EPOCH, EPOCH)
             for key in keys or KEYS:
                 camera = Camera(
-                    key.camera, "Rudaki", {key.stream: "rtsp://127.0.0.1/1"}, b"sealed", "traffic", START_NS, None
+                    key.camera,
+                    "Rudaki",
+                    {key.stream: "rtsp://127.0.0.1/1"},
+                    b"sealed",
+                    "traffic",
+                    START_NS,
+                    None,
+                    REGISTER,
                 )
                 catalogue.add_camera(camera)
                 made.record(catalogue, key, START_NS, stop=stop)

@@ -28,6 +28,7 @@ from civicam.recorder.stream_writer import SegmentMaker, StreamWriter
 from civicam.upkeep.check import check
 from civicam.upkeep.leftovers import Leftovers
 from tests.fakes.recorded import START_NS, S
+from tests.fakes.register import REGISTER
 from tests.fakes.samples import FRAME_90K, FRAME_NS, encoded
 from tests.fakes.segments import FaultyDisk
 from tests.faults.proof import false_coverage_ns
@@ -72,7 +73,7 @@ class Life:
         self.keyring = KeyRing(CityKey(b"k" * 32), disk=self.disk)
         self.catalogue = Catalogue.open(root / "catalogue.sqlite", create=True)
         urls = {StreamName.MAIN: "rtsp://127.0.0.1/1"}
-        self.catalogue.add_camera(Camera(KEY.camera, "Rudaki", urls, None, "test", START_NS, None))
+        self.catalogue.add_camera(Camera(KEY.camera, "Rudaki", urls, None, "test", START_NS, None, REGISTER))
         self.now_ns, self.count = START_NS, 0
         self.written: list[Span] = []
         self.start()

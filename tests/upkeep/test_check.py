@@ -198,6 +198,7 @@ def broken_reference(made: Recorded) -> None:
     with Catalogue.open(made.path) as catalogue:
         catalogue._database._connection.execute("PRAGMA foreign_keys = OFF")
         catalogue._database._connection.execute("DELETE FROM cameras WHERE id = ?", (KEYS[0].camera,))
+        catalogue._database._connection.execute("DELETE FROM register WHERE camera = ?", (KEYS[0].camera,))
 
 
 @pytest.mark.parametrize(

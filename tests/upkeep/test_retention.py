@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Expired, Segment
+from civicam.catalogue.rollup import DAY_NS
 from civicam.core.errors import VolumeError
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.footage.disk import SystemDisk
@@ -18,7 +19,6 @@ from civicam.footage.layout import SegmentName, closed_path
 from civicam.footage.volume import Volume
 from civicam.upkeep.check import check
 from civicam.upkeep.retention import (
-    DAY_NS,
     FillForecast,
     Retention,
     RetentionPolicy,

@@ -18,6 +18,7 @@ from civicam.ledger.log import LedgerFolder, Log
 from civicam.recorder.status import RecorderStatus
 from civicam.upkeep.written import deletion_draft, footage_draft, footage_root
 from tests.fakes.odd_camera import until
+from tests.fakes.register import REGISTER
 
 S = 1_000_000_000
 T0 = 1_772_323_200 * S
@@ -51,7 +52,9 @@ def test_entries_name_no_camera_and_count_what_they_are_about() -> None:
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
     made = Catalogue.open(tmp_path / "catalogue.sqlite", create=True)
-    made.add_camera(Camera(KEY.camera, "Gate", {StreamName.MAIN: "rtsp://127.0.0.1/1"}, None, "traffic", T0, None))
+    made.add_camera(
+        Camera(KEY.camera, "Gate", {StreamName.MAIN: "rtsp://127.0.0.1/1"}, None, "traffic", T0, None, REGISTER)
+    )
     return made
 
 
@@ -72,7 +75,9 @@ async def test_a_city_that_records_commits_to_its_footage(tmp_path: Path) -> Non
     rows = [replace(one, start_wall_ns=one.start_wall_ns + ago_ns, end_wall_ns=one.end_wall_ns + ago_ns)
             for one in (segment(0), segment(1))]  # fmt: skip
     with city.catalogue() as catalogue:
-        catalogue.add_camera(Camera(KEY.camera, "Gate", {StreamName.MAIN: "rtsp://127.0.0.1:1/"}, None, "t", T0, None))
+        catalogue.add_camera(
+            Camera(KEY.camera, "Gate", {StreamName.MAIN: "rtsp://127.0.0.1:1/"}, None, "t", T0, None, REGISTER)
+        )
         catalogue.record(rows)
     told: list[RecorderStatus] = []
     stop = asyncio.Event()

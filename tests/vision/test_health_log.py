@@ -14,6 +14,7 @@ from civicam.upkeep.repair import repair
 from civicam.vision.health import HealthEvent, HealthKind
 from civicam.vision.health_log import HealthLog
 from tests.fakes.odd_camera import until
+from tests.fakes.register import REGISTER
 
 S = 1_000_000_000
 T0 = 1_772_323_200 * S
@@ -27,7 +28,9 @@ ENDED = HealthEvent(HealthKind.COVERED, T0, 0.9, T0 + 60 * S)
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "catalogue.sqlite"
     with Catalogue.open(path, create=True) as made:
-        made.add_camera(Camera(CAMERA, "Rudaki 7", {StreamName.MAIN: "rtsp://127.0.0.1/1"}, None, "traffic", T0, None))
+        made.add_camera(
+            Camera(CAMERA, "Rudaki 7", {StreamName.MAIN: "rtsp://127.0.0.1/1"}, None, "traffic", T0, None, REGISTER)
+        )
     return path
 
 

@@ -1,9 +1,10 @@
 """The cameras' rows: which there are and were, their streams, and when each was due to record."""
 
 import sqlite3
+from typing import Any
 from urllib.parse import urlsplit
 
-from civicam.catalogue.models import Camera
+from civicam.catalogue.models import Camera, RegisterEntry
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.core.spans import Span
@@ -32,7 +33,37 @@ def add_camera(connection: sqlite3.Connection, camera: Camera) -> None:
         " WHERE id = ?1",
         (camera.id, camera.title, camera.credentials, camera.purpose, camera.added_ns),
     )
+    connection.execute("DELETE FROM register WHERE camera = ?", (camera.id,))
     set_urls(connection, camera.id, camera.urls, camera.added_ns)
+    if camera.register is not None:
+        describe_camera(connection, camera.id, camera.register, camera.added_ns)
+
+
+def describe_camera(connection: sqlite3.Connection, camera: CameraId, entry: RegisterEntry, now_ns: int) -> None:
+    """Sets what the public is told of it; if that was not said before, it is due to record from `now_ns`.
+
+    Raises:
+        CatalogueError: the city does not have it, or something of the entry is missing.
+    """
+    _existing(connection, camera)
+    texts = {"owner": entry.owner, "legal basis": entry.legal_basis, "description": entry.description}
+    missing = [name for name, text in texts.items() if not text.strip()]
+    if missing or not entry.keep_days > 0:
+        raise CatalogueError(
+            f"a camera needs {' and '.join([*missing, *(() if entry.keep_days > 0 else ('a time to keep footage',))])}",
+            where=camera,
+            fix="say whose it is, what allows it, how long footage is kept, and what residents should know",
+        )
+    connection.execute(
+        "REPLACE INTO register (camera, owner, legal_basis, keep_days, description) VALUES (?, ?, ?, ?, ?)",
+        (camera, entry.owner, entry.legal_basis, float(entry.keep_days), entry.description),
+    )
+    for (stream_id,) in connection.execute(
+        "SELECT id FROM streams WHERE camera = ? AND url IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM due WHERE stream_id = id AND end_ns IS NULL)",
+        (camera,),
+    ).fetchall():
+        _begin_due(connection, stream_id, now_ns)
 
 
 def remove_camera(connection: sqlite3.Connection, camera: CameraId, now_ns: int) -> None:
@@ -49,10 +80,12 @@ def remove_camera(connection: sqlite3.Connection, camera: CameraId, now_ns: int)
 def set_urls(connection: sqlite3.Connection, camera: CameraId, urls: dict[StreamName, str], now_ns: int) -> None:
     """Sets which streams it is to record, and where: new ones are due from `now_ns`, those left out until then.
 
+    A camera of which the public is told nothing is not due at all (`describe_camera`).
+
     Raises:
         CatalogueError: the city does not have it, or a URL carries credentials.
     """
-    _existing(connection, camera)
+    is_described = _existing(connection, camera).register is not None
     for url in urls.values():
         _refuse_credentials(camera, url)
     recorded = dict(
@@ -61,7 +94,7 @@ def set_urls(connection: sqlite3.Connection, camera: CameraId, urls: dict[Stream
     for name, url in urls.items():
         stream_id = add_stream(connection, StreamKey(camera, name))
         connection.execute("UPDATE streams SET url = ? WHERE id = ?", (url, stream_id))
-        if name not in recorded:
+        if name not in recorded and is_described:
             _begin_due(connection, stream_id, now_ns)
     for name, stream_id in recorded.items():
         if name not in urls:
@@ -105,10 +138,17 @@ def list_cameras(connection: sqlite3.Connection, camera: CameraId | None = None)
     ):
         urls.setdefault(name, {})[StreamName(stream)] = url
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM cameras WHERE ?1 IS NULL OR id = ?1 ORDER BY id",  # noqa: S608 - our own constant
+        f"SELECT {_COLUMNS}, owner, legal_basis, keep_days, description"  # noqa: S608 - our own constant
+        " FROM cameras LEFT JOIN register ON camera = id WHERE ?1 IS NULL OR id = ?1 ORDER BY id",
         (camera,),
     )
-    return [Camera(CameraId(row[0]), row[1], urls.get(row[0], {}), *row[2:]) for row in rows]
+    return [_camera(row, urls.get(row[0], {})) for row in rows]
+
+
+def _camera(row: tuple[Any, ...], urls: dict[StreamName, str]) -> Camera:
+    name, title, credentials, purpose, added_ns, removed_ns, *register = row
+    entry = RegisterEntry(*register) if register[0] else None
+    return Camera(CameraId(name), title, urls, credentials, purpose, added_ns, removed_ns, entry)
 
 
 def due_spans(connection: sqlite3.Connection, stream_id: int, window: Span) -> list[Span]:
@@ -121,10 +161,11 @@ def due_spans(connection: sqlite3.Connection, stream_id: int, window: Span) -> l
     ).fetchall()
 
 
-def _existing(connection: sqlite3.Connection, camera: CameraId) -> None:
+def _existing(connection: sqlite3.Connection, camera: CameraId) -> Camera:
     found = find_camera(connection, camera)
     if found is None or found.removed_ns is not None:
         raise CatalogueError("the city has no such camera", where=camera, fix="add it first; see `civicam camera list`")
+    return found
 
 
 def _refuse_credentials(camera: CameraId, url: str) -> None:

@@ -11,8 +11,8 @@ from typing import Self
 from civicam.catalogue import cameras, health, holds, segments
 from civicam.catalogue.coverage import Completeness, Coverage, explain
 from civicam.catalogue.database import Database
-from civicam.catalogue.models import Camera, Expired, GapRow, HealthRow, Hold, Segment
-from civicam.catalogue.rollup import HOUR_NS, Hour, HourKey, by_hour, count_window, segment_spans, stored_hours
+from civicam.catalogue.models import Camera, Expired, GapRow, HealthRow, Hold, RegisterEntry, Segment
+from civicam.catalogue.rollup import DAY_NS, HOUR_NS, Hour, HourKey, by_hour, count_window, segment_spans, stored_hours
 from civicam.catalogue.salvage import CONFIGURATION, Row
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, StreamKey, StreamName
@@ -130,6 +130,15 @@ class Catalogue:
         """
         with self._database.writing() as connection:
             cameras.set_urls(connection, camera, urls, now_ns)
+
+    def describe_camera(self, camera: CameraId, entry: RegisterEntry, now_ns: int) -> None:
+        """Sets what the public is told of a camera; from `now_ns` on it is due to record, if it was not.
+
+        Raises:
+            CatalogueError: the city has no such camera, or something of the entry is missing.
+        """
+        with self._database.writing() as connection:
+            cameras.describe_camera(connection, camera, entry, now_ns)
 
     def set_credentials(self, camera: CameraId, credentials: bytes | None) -> None:
         """Sets the wrapped name and password.
@@ -355,6 +364,28 @@ class Catalogue:
         """Says which entry of the ledger commits to segments."""
         with self._database.writing() as connection:
             segments.commit_to(connection, rows, entry)
+
+    def days_unwritten(self, end_ns: int, limit: int) -> list[int]:
+        """Returns the days (UTC, their first nanosecond) of which no entry of the ledger tells yet, in order.
+
+        Args:
+            end_ns: only days that ended before.
+            limit: the latest so many.
+        """
+        with self._database.reading() as connection:
+            begun_ns, written_ns = connection.execute(
+                "SELECT (SELECT min(start_ns) FROM due), (SELECT max(day_ns) FROM days_written)"
+            ).fetchone()
+        if begun_ns is None:
+            return []
+        first = begun_ns // DAY_NS if written_ns is None else written_ns // DAY_NS + 1
+        end = end_ns // DAY_NS
+        return [day * DAY_NS for day in range(max(first, end - limit), end)]
+
+    def write_day(self, day_ns: int, entry: int) -> None:
+        """Says which entry of the ledger tells how completely a day was recorded."""
+        with self._database.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO days_written (day_ns, entry) VALUES (?, ?)", (day_ns, entry))
 
     # Health
 

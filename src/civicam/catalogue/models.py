@@ -6,6 +6,23 @@ from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterEntry:
+    """What the public is told of a camera beside its purpose.
+
+    Attributes:
+        owner: who answers for it.
+        legal_basis: the provision that allows it.
+        keep_days: how long its footage is kept, at most.
+        description: what it sees, and what for, in words for residents.
+    """
+
+    owner: str
+    legal_basis: str
+    keep_days: float
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Camera:
     """A camera that the city has, or had.
 
@@ -17,6 +34,7 @@ class Camera:
         purpose: why the camera is there.
         added_ns: since when it is due to record.
         removed_ns: until when it was due, None while it is.
+        register: what the public is told of it; without it the camera does not record.
     """
 
     id: CameraId
@@ -26,6 +44,7 @@ class Camera:
     purpose: str
     added_ns: int
     removed_ns: int | None
+    register: RegisterEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from civicam.core.ids import GapCause
 from civicam.core.spans import Span, intersect, subtract, total_ns
 
 HOUR_NS = 3_600_000_000_000
+DAY_NS = 24 * HOUR_NS
 
 _GAP_COLUMNS = [f"{cause.name.lower()}_ns" for cause in GapCause]
 _COLUMNS = ", ".join(["playable_ns", "until_ns", "size_bytes", *_GAP_COLUMNS])

@@ -19,8 +19,10 @@ Row = tuple[object, ...]
 
 CONFIGURATION = {
     "cameras": ("id", "id, title, credentials, purpose, added_ns, removed_ns"),
+    "register": ("camera", "camera, owner, legal_basis, keep_days, description"),
     "streams": ("id", "id, camera, name, url, expired_before_ns"),
     "due": ("stream_id, start_ns", "stream_id, start_ns, end_ns"),
+    "days_written": ("day_ns", "day_ns, entry"),
     "holds": ("id", "id, camera, start_ns, end_ns, reason, added_ns, released_ns"),
     "runs": ("epoch", "epoch, begin_ns, end_ns"),
     "health": ("camera, began_ns, kind", "camera, began_ns, kind, confidence, ended_ns"),
@@ -85,7 +87,7 @@ class OldCatalogue:
     def configuration(self) -> dict[str, list[Row]]:
         """Returns the rows of `CONFIGURATION`'s tables, as far as they can be read."""
         found = {table: self._read(table, *CONFIGURATION[table]) for table in CONFIGURATION}
-        for table, number in (("cameras", 0), ("streams", 1), ("holds", 1), ("health", 0)):
+        for table, number in (("cameras", 0), ("register", 0), ("streams", 1), ("holds", 1), ("health", 0)):
             found[table] = [row for row in found[table] if self._is_camera(row[number], table)]
         found["streams"] = [row for row in found["streams"] if row[2] in set(StreamName)]
         return found
@@ -134,5 +136,6 @@ class OldCatalogue:
             for row in self._connection.execute(sql, parameters):
                 found[row] = None
         except (sqlite3.Error, ValueError) as error:
-            return "no such table: health" in str(error)  # an older civicam's catalogue has none
+            # An older civicam's catalogue has none.
+            return any(f"no such table: {table}" in str(error) for table in ("health", "register", "days_written"))
         return True

@@ -32,7 +32,7 @@ from civicam.core.ids import StreamName, parse_camera_id
 if TYPE_CHECKING:
     from civicam.app import City
     from civicam.camera.url import CameraUrl, Credentials
-    from civicam.catalogue.models import Camera
+    from civicam.catalogue.models import Camera, RegisterEntry
 
 app = typer.Typer(help="Add, list, test and remove cameras.", no_args_is_help=True)
 
@@ -41,9 +41,14 @@ _SEEN = (
     "note: the address held a password, which other users may see in the list of processes and in the shell's"
     " history; next time use --username with --password-stdin"
 )
-_COLUMNS = ("id", "url", "sub", "title", "purpose", "username", "password")
+_REGISTER = ("owner", "legal_basis", "keep_days", "description")
+_COLUMNS = ("id", "url", "sub", "title", "purpose", "username", "password", *_REGISTER)
 
 Username = Annotated[str, typer.Option(help="Who to sign in as.")]
+Owner = Annotated[str, typer.Option(help="Who answers for it; as a rule as the settings say.")]
+LegalBasis = Annotated[str, typer.Option(help="The provision that allows it; as a rule as the settings say.")]
+KeepDays = Annotated[float, typer.Option(min=0, help="How long its footage is kept; 0: as the settings say.")]
+Description = Annotated[str, typer.Option(help="What residents should know: what it sees, and what for.")]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help=f"Read the password from stdin (or set {PASSWORD_VARIABLE}).")
 ]
@@ -58,6 +63,10 @@ class _Entry(NamedTuple):
     sub: str = ""
     title: str = ""
     login: "Credentials | None" = None
+    owner: str = ""
+    legal_basis: str = ""
+    keep_days: str = ""
+    description: str = ""
 
 
 @app.command("add")
@@ -68,11 +77,18 @@ def add(
     purpose: Annotated[str, typer.Option(help="Why the camera is there; residents may ask.")],
     sub: Annotated[str, typer.Option(help="The small picture's address.")] = "",
     title: Annotated[str, typer.Option(help="What people call it.")] = "",
+    owner: Owner = "",
+    legal_basis: LegalBasis = "",
+    keep_days: KeepDays = 0.0,
+    description: Description = "",
     username: Username = "",
     password_stdin: PasswordStdin = False,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Add a camera. A recorder that runs takes it up within seconds.
+
+    It records once it is said whose it is, what allows it, how long footage is kept and what residents should know:
+    here, or later with `civicam camera describe`. What was said stands in the ledger.
 
     Name and password are sealed with the city's key. The address may hold them (rtsp://name:password@host/path), but
     then they show in the list of processes. Better (on a terminal it asks for the password, and does not show it):
@@ -84,7 +100,8 @@ def add(
     login = _login(username, password_stdin)
     if CameraUrl.parse(url)[1] is not None:
         warn(_SEEN)
-    _store(data, [_Entry(camera_id, url, purpose, sub, title, login)])
+    days = f"{keep_days:g}" if keep_days else ""
+    _store(data, [_Entry(camera_id, url, purpose, sub, title, login, owner, legal_basis, days, description)])
     say(f"camera {camera_id} is added; look at it with: {command_name()} camera test {camera_id}")
 
 
@@ -95,7 +112,8 @@ def import_(
 ) -> None:
     """Add many cameras: all of them or, if one is wrong, none.
 
-    Columns: id, url and purpose; if you like sub, title, username, password. `civicam city --list` writes such a file.
+    Columns: id, url and purpose; owner, legal_basis, keep_days and description, without which it does not record; if
+    you like sub, title, username, password. `civicam city --list` writes such a file.
 
     Example: civicam camera import cameras.csv
     """
@@ -134,6 +152,7 @@ def parse_list(text: str, name: str) -> list[_Entry]:
                 row.get("sub", ""),
                 row.get("title", ""),
                 login if login.user or login.password else None,
+                *(row.get(name, "") for name in _REGISTER),
             )
         )
     if mistakes:
@@ -187,21 +206,83 @@ def list_(
     table = Table("camera", "title", "address", "signs in", "purpose", box=None, header_style="bold")
     for camera in cameras:
         urls = "\n".join(redact(url) for url in camera.urls.values())
-        gone = " (removed)" if camera.removed_ns else ""
+        gone = " (removed)" if camera.removed_ns else "" if camera.register else " (not described: not recorded)"
         signs_in = "yes" if camera.credentials else "no"
         table.add_row(camera.id + gone, escape(camera.title), escape(urls), signs_in, escape(camera.purpose))
     console().print(table)
     say(f"{len(cameras)} cameras")
 
 
+@app.command("describe")
+def describe(
+    camera_id: Annotated[str, typer.Argument(metavar="ID")],
+    *,
+    owner: Owner = "",
+    legal_basis: LegalBasis = "",
+    keep_days: KeepDays = 0.0,
+    description: Description = "",
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Say what the public is told of a camera; it records once all of it is said. What is left out stays as it was.
+
+    Example: civicam camera describe gate-1 --description "the gate of the depot, against theft of buses"
+    """
+    from dataclasses import replace
+
+    from civicam.app import City, open_ledger
+    from civicam.core.clock import SystemClock
+    from civicam.upkeep.written import camera_draft
+
+    city, clock = City.open(folder(data)), SystemClock()
+    with city.catalogue() as catalogue:
+        known = {camera.id: camera for camera in catalogue.cameras()}.get(parse_camera_id(camera_id))
+        if known is None:
+            raise ConfigError("the city has no such camera", where=camera_id, fix="see `civicam camera list`")
+        said = _Entry(known.id, "", "", "", "", None, owner, legal_basis, f"{keep_days:g}", description)
+        entry = _register(city, said, known.register)
+        if entry is None:
+            raise ConfigError(
+                "something is not said of this camera", where=camera_id, fix="give owner, legal basis and description"
+            )
+        with open_ledger(city, clock) as ledger:
+            ledger.append(camera_draft(replace(known, register=entry), "described"))
+        catalogue.describe_camera(known.id, entry, clock.wall_ns())
+    say(f"camera {known.id} is described, and records")
+
+
+def _register(city: "City", said: _Entry, before: "RegisterEntry | None" = None) -> "RegisterEntry | None":
+    """What the public is told of a camera: as said, else as before, else as the settings say; None if not all is."""
+    from civicam.catalogue.models import RegisterEntry
+
+    try:
+        keep_days = float(said.keep_days or 0)
+    except ValueError:
+        keep_days = -1.0
+    if not 0 <= keep_days < float("inf"):
+        raise ConfigError(f"keep_days = {said.keep_days!r}: no number of days", fix="write a number, such as 30")
+    settings = city.settings
+    owner = said.owner.strip() or (before.owner if before else settings.city.owner)
+    legal_basis = said.legal_basis.strip() or (before.legal_basis if before else settings.city.legal_basis)
+    description = said.description.strip() or (before.description if before else "")
+    keep_days = keep_days or (before.keep_days if before else settings.retention.days)
+    is_whole = owner and legal_basis and description and keep_days > 0
+    return RegisterEntry(owner, legal_basis, keep_days, description) if is_whole else None
+
+
 @app.command("remove")
 def remove(camera_id: Annotated[str, typer.Argument(metavar="ID")], data: DataOption = DEFAULT_DATA) -> None:
     """Stop recording a camera for good. What it recorded stays until retention deletes it."""
-    from civicam.app import City
+    from civicam.app import City, open_ledger
     from civicam.core.clock import SystemClock
+    from civicam.upkeep.written import camera_draft
 
-    with City.open(folder(data)).catalogue() as catalogue:
-        catalogue.remove_camera(parse_camera_id(camera_id), now_ns=SystemClock().wall_ns())
+    city, clock = City.open(folder(data)), SystemClock()
+    with city.catalogue() as catalogue:
+        known = {camera.id: camera for camera in catalogue.cameras()}.get(parse_camera_id(camera_id))
+        if known is not None:
+            with open_ledger(city, clock) as ledger:
+                ledger.append(camera_draft(known, "removed"))
+        catalogue.remove_camera(parse_camera_id(camera_id), now_ns=clock.wall_ns())
     say(f"camera {camera_id} is removed; its footage stays until it is old")
 
 
@@ -284,13 +365,14 @@ def _login(username: str, from_stdin: bool) -> "Credentials | None":
 
 def _store(data: Path, entries: list[_Entry]) -> int:
     """Adds all of `entries`, or none and tells every mistake."""
-    from civicam.app import City
+    from civicam.app import City, open_ledger
     from civicam.core.clock import SystemClock
+    from civicam.upkeep.written import camera_draft
 
-    city = City.open(folder(data))
+    city, clock = City.open(folder(data)), SystemClock()
     cameras: list[Camera] = []
     mistakes: list[str] = []
-    now_ns = SystemClock().wall_ns()
+    now_ns = clock.wall_ns()
     with city.catalogue() as catalogue:
         known = {camera.id for camera in catalogue.cameras()}
         for entry in entries:
@@ -305,9 +387,22 @@ def _store(data: Path, entries: list[_Entry]) -> int:
             cameras.append(camera)
         if mistakes:
             raise ConfigError(mistakes[0] if len(mistakes) == 1 else "\n  ".join(["no camera was added:", *mistakes]))
+        with open_ledger(city, clock) as ledger:
+            for camera in cameras:
+                ledger.append(camera_draft(camera, "added"))
         catalogue.add_cameras(cameras)
     _warn_of_unsealed(cameras)
+    _warn_of_undescribed(cameras)
     return len(cameras)
+
+
+def _warn_of_undescribed(cameras: "list[Camera]") -> None:
+    silent = [camera.id for camera in cameras if camera.register is None]
+    if silent:
+        warn(
+            f"note: {len(silent)} of them do not record yet ({', '.join(silent[:5])}{' …' if len(silent) > 5 else ''}):"
+            f" say whose they are, what allows them and what residents should know: {command_name()} camera describe"
+        )
 
 
 def _warn_of_unsealed(cameras: "list[Camera]") -> None:
@@ -336,7 +431,8 @@ def _camera(city: "City", entry: _Entry, now_ns: int) -> "Camera":
     if len(logins) > 1:
         raise ConfigError("different names or passwords for one camera", fix="it has one of each, for both streams")
     sealed = city.seal(camera_id, next(iter(logins), None))
-    return Camera(camera_id, entry.title or entry.id, urls, sealed, entry.purpose, now_ns, None)
+    register = _register(city, entry)
+    return Camera(camera_id, entry.title or entry.id, urls, sealed, entry.purpose, now_ns, None, register)
 
 
 def _plain(camera: "Camera") -> dict[str, object]:
@@ -348,6 +444,7 @@ def _plain(camera: "Camera") -> dict[str, object]:
         "urls": {str(name): redact(url) for name, url in camera.urls.items()},
         "signs_in": camera.credentials is not None,
         "purpose": camera.purpose,
+        "register": asdict(camera.register) if camera.register else None,
         "added_ns": camera.added_ns,
         "removed_ns": camera.removed_ns,
     }

@@ -238,6 +238,10 @@ def rows(server: "CityServer", specs: "Sequence[CityCamera]", order: _Order) -> 
             "sub": server.url(spec.id, StreamName.SUB) if spec.sub else "",
             "title": spec.stream.name,
             "purpose": _PURPOSE,
+            "owner": "nobody",
+            "legal_basis": "none is needed: nobody is in these pictures",
+            "keep_days": "30",
+            "description": "a drawn street with drawn people",
             "username": order.username if order.password else "",
             "password": order.password,
         }

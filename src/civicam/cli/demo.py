@@ -161,7 +161,7 @@ def _scenario(cameras: int) -> str:
 def _install(city: "City", listed: Sequence[dict[str, str]]) -> None:
     """Makes the city's cameras those of the simulation: new addresses and passwords for old ones."""
     from civicam.camera.url import Credentials
-    from civicam.catalogue.models import Camera
+    from civicam.catalogue.models import Camera, RegisterEntry
     from civicam.core.clock import SystemClock
 
     clock = SystemClock()
@@ -176,7 +176,8 @@ def _install(city: "City", listed: Sequence[dict[str, str]]) -> None:
                 catalogue.set_urls(camera_id, urls, now_ns=clock.wall_ns())
                 catalogue.set_credentials(camera_id, sealed)
             else:
-                camera = Camera(camera_id, row["title"], urls, sealed, row["purpose"], clock.wall_ns(), None)
+                register = RegisterEntry(row["owner"], row["legal_basis"], float(row["keep_days"]), row["description"])
+                camera = Camera(camera_id, row["title"], urls, sealed, row["purpose"], clock.wall_ns(), None, register)
                 catalogue.add_camera(camera)
         for camera_id in known:
             catalogue.remove_camera(camera_id, now_ns=clock.wall_ns())

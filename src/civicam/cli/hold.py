@@ -25,13 +25,18 @@ def add(
 
     Example: civicam hold add rudaki-07 --from 2026-03-01T08:00 --to 2026-03-01T09:00 --reason "case 17"
     """
-    from civicam.app import City
+    from civicam.app import City, open_ledger
     from civicam.core.clock import SystemClock
+    from civicam.upkeep.written import hold_draft
 
     now_ns = SystemClock().wall_ns()
     window = (parse_when(from_, now_ns, "--from"), parse_when(to, now_ns, "--to"))
-    with City.open(folder(data)).catalogue() as catalogue:
+    city = City.open(folder(data))
+    with city.catalogue() as catalogue:
+        # Footage is kept even if that cannot be written down.
         hold = catalogue.add_hold(parse_camera_id(camera), window, reason, now_ns=now_ns)
+    with open_ledger(city, SystemClock()) as ledger:
+        ledger.append(hold_draft(hold.id, "placed", window))
     say(f"hold {hold.id}: {camera} from {when(window[0])} to {when(window[1])}")
 
 
@@ -60,9 +65,14 @@ def release(
     data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Give held footage back to retention; that there was a hold stays written down."""
-    from civicam.app import City
+    from civicam.app import City, open_ledger
     from civicam.core.clock import SystemClock
+    from civicam.upkeep.written import hold_draft
 
-    with City.open(folder(data)).catalogue() as catalogue:
-        catalogue.release_hold(number, now_ns=SystemClock().wall_ns())
+    city, clock = City.open(folder(data)), SystemClock()
+    with city.catalogue() as catalogue:
+        if number in {hold.id for hold in catalogue.holds()}:
+            with open_ledger(city, clock) as ledger:
+                ledger.append(hold_draft(number, "released"))
+        catalogue.release_hold(number, now_ns=clock.wall_ns())
     say(f"hold {number} is released")

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Expired, Segment
+from civicam.catalogue.rollup import DAY_NS
 from civicam.core.errors import DiskFullError, VolumeError
 from civicam.core.ids import CameraId
 from civicam.footage.layout import SegmentName
 from civicam.footage.volume import Volume
 
-DAY_NS = 86_400_000_000_000
 _WARN_NS = DAY_NS
 _RATE_WINDOW_NS = 3_600_000_000_000
 _MIN_RATE_WINDOW_NS = 60_000_000_000
@@ -118,12 +118,15 @@ class Retention:
         catalogue: what there is.
         volumes: where it is.
         policy: what may stay.
+
+    Attributes:
+        policy: what may stay, from the next round on.
     """
 
     def __init__(self, catalogue: Catalogue, volumes: Sequence[Volume], policy: RetentionPolicy) -> None:
         self._catalogue = catalogue
         self._volumes = {volume.name: volume for volume in volumes}
-        self._policy = policy
+        self.policy = policy
         self._forecasts = {volume.name: FillForecast() for volume in volumes}
         self._deleted_bytes = dict.fromkeys(self._volumes, 0)
         self._usable: set[str] = set()
@@ -138,7 +141,7 @@ class Retention:
         self._usable = set()
         self._delete_again(done)
         self._delete(self._too_old(now_ns), done)
-        done.is_behind = len(done.deleted) >= self._policy.batch
+        done.is_behind = len(done.deleted) >= self.policy.batch
         used = self._catalogue.totals().volume_bytes
         for volume in [self._volumes[name] for name in self._volumes if name in self._usable]:
             try:
@@ -151,17 +154,17 @@ class Retention:
         """The batch's share of what is older than its camera's age, a stream at a time."""
         found: list[Segment] = []
         for key in self._catalogue.streams():
-            age_ns = self._policy.age_of(key.camera)
-            if age_ns is not None and len(found) < self._policy.batch:
-                left = self._policy.batch - len(found)
+            age_ns = self.policy.age_of(key.camera)
+            if age_ns is not None and len(found) < self.policy.batch:
+                left = self.policy.batch - len(found)
                 found += self._catalogue.oldest_of_stream(key, left, before_ns=now_ns - age_ns, volumes=self._usable)
         return sorted(found, key=lambda segment: (segment.end_wall_ns, segment.key))
 
     def _make_room(self, volume: Volume, used_bytes: int, now_ns: int, done: RetentionRound) -> None:
         free_bytes = volume.free_bytes()
-        limit_bytes = self._policy.limit_bytes.get(volume.name)
+        limit_bytes = self.policy.limit_bytes.get(volume.name)
         needed = excess_bytes(used_bytes, limit_bytes, free_bytes, volume.reserve_bytes)
-        oldest = self._catalogue.oldest_segments(self._policy.batch if needed else 1, volume=volume.name)
+        oldest = self._catalogue.oldest_segments(self.policy.batch if needed else 1, volume=volume.name)
         taken = take_oldest(oldest, needed)
         freed = self._delete(taken, done)
         done.is_behind |= bool(taken) and freed < needed and volume.name in self._usable
@@ -196,7 +199,7 @@ class Retention:
             if soon:
                 return [f"volume {volume.name} is full in about {hours:.0f} hours, and nothing on it may be deleted"]
             return []
-        age_ns = self._policy.age_of(oldest[0].key.camera)
+        age_ns = self.policy.age_of(oldest[0].key.camera)
         kept_ns = now_ns - oldest[0].end_wall_ns
         if age_ns is None or kept_ns >= age_ns or not (needed or soon):
             return []
@@ -221,7 +224,7 @@ class Retention:
             failures = self._delete_files(volume, waiting.get(volume.name, []), done)
             if failures:
                 done.alarms.append(f"{len(failures)} files could not be deleted from {volume.name}: {failures[0]}")
-            if len(failures) < self._policy.most_undeleted:
+            if len(failures) < self.policy.most_undeleted:
                 self._usable.add(volume.name)
 
     def _delete_files(self, volume: Volume, files: list[Expired], done: RetentionRound) -> list[VolumeError]:

@@ -6,15 +6,19 @@ JSON of stream, start, end, size and digest: whoever has a segment and its proof
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from civicam.catalogue.models import Segment
+from civicam.catalogue.coverage import Completeness
+from civicam.catalogue.models import Camera, Segment
+from civicam.core.ids import GapCause, StreamKey
+from civicam.core.spans import Span
 from civicam.ledger.encoding import canonical, moment
-from civicam.ledger.entry import Draft, Kind
+from civicam.ledger.entry import Draft, Kind, Value
 from civicam.ledger.merkle import Hash, leaf_hash, root_of
 
 MOST_SEGMENTS: Final = 10_000
+S_NS: Final = 1_000_000_000
 """In one commitment; more are committed to by the next one, at once."""
 
 
@@ -51,6 +55,20 @@ def footage_draft(segments: Sequence[Segment]) -> Draft:
     )
 
 
+def camera_draft(camera: Camera, what: str) -> Draft:
+    """The entry that says that a camera was added, described or removed, and what the public is told of it."""
+    facts: dict[str, Value] = {"what": what, "camera": camera.id, "purpose": camera.purpose}
+    entry = camera.register
+    if entry is not None:
+        facts |= {
+            "owner": entry.owner,
+            "legal-basis": entry.legal_basis,
+            "keep-days": f"{entry.keep_days:g}",
+            "description": entry.description,
+        }
+    return Draft(Kind.CAMERA, facts)
+
+
 def deletion_draft(deleted: Sequence[Segment]) -> Draft:
     """The entry that says what retention deleted; there is at least one."""
     cameras = {one.key.camera for one in deleted}
@@ -65,6 +83,27 @@ def deletion_draft(deleted: Sequence[Segment]) -> Draft:
             "rule": "retention",
         },
     )
+
+
+def hold_draft(hold: int, what: str, window: Span | None = None) -> Draft:
+    """The entry that says that a hold was placed or released. Of whose footage and why, the catalogue says."""
+    facts: dict[str, Value] = {"what": what, "hold": hold}
+    if window is not None:
+        facts |= {"from": moment(window[0]), "to": moment(window[1])}
+    return Draft(Kind.HOLD, facts)
+
+
+def day_draft(day_ns: int, streams: Mapping[StreamKey, Completeness]) -> Draft:
+    """The entry that says how completely a day was recorded, in seconds over all streams, by what was missing why."""
+    missing = {cause: sum(one.gap_ns[cause] for one in streams.values()) for cause in GapCause}
+    facts: dict[str, Value] = {
+        "day": moment(day_ns)[:10],
+        "cameras": len({key.camera for key in streams}),
+        "due-s": sum(one.due_ns for one in streams.values()) // S_NS,
+        "recorded-s": sum(one.playable_ns for one in streams.values()) // S_NS,
+        "unexplained-s": sum(one.unexplained_ns for one in streams.values()) // S_NS,
+    }
+    return Draft(Kind.DAY, facts | {f"{cause}-s": ns // S_NS for cause, ns in missing.items() if ns})
 
 
 def setting_draft(settings: bytes) -> Draft:

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from civicam.catalogue.coverage import Coverage
-from civicam.catalogue.models import Camera
+from civicam.catalogue.models import Camera, RegisterEntry
 from civicam.core.clock import Clock
 from civicam.core.errors import CivicamError, RequestError
 from civicam.core.spans import Span
@@ -313,10 +313,15 @@ class Application:
     def _camera(self, decision: Decision, camera: Camera) -> CameraModel:
         path = _PATH.replace("{camera}", camera.id)
         state = self._state(decision, camera)
+        register = camera.register or RegisterEntry("", "", 0.0, "")
         return CameraModel(
             id=camera.id,
             title=camera.title,
             purpose=camera.purpose,
+            owner=register.owner,
+            legal_basis=register.legal_basis,
+            keep_days=register.keep_days,
+            description=register.description,
             state=state.words,
             is_bad=state.is_bad,
             still=f"{path}/still.webp",

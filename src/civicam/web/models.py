@@ -13,6 +13,10 @@ class CameraModel(_Model):
     id: str
     title: str
     purpose: str = Field(description="Why the camera is there.")
+    owner: str = Field(description="Who answers for it.")
+    legal_basis: str = Field(description="The provision that allows it.")
+    keep_days: float = Field(description="How long its footage is kept, at most.")
+    description: str = Field(description="What it sees, and what for.")
     state: str = Field(description="How its picture is, in words.")
     is_bad: bool = Field(description="Whether somebody should look after it.")
     still: str = Field(description="The path of its newest still.")
