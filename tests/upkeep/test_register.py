@@ -147,6 +147,13 @@ def test_footage_goes_after_the_camera_s_own_days_and_never_later_than_the_city_
     assert policy.age_of(CameraId("long")) == int(city.settings.retention.days * DAY_NS)
 
 
+def test_what_is_too_long_for_the_ledger_is_refused_before_it_is_written(data: Path, say: Callable[..., Said]) -> None:
+    assert say(*ADD, *SAID[:4], "--description", "x" * 1001).status == 2
+    assert say(*ADD[:5], "x" * 201, *SAID).status == 2
+    assert say(*ADD[:5], "  ", *SAID).status == 2
+    assert [entry for entry in entries(data) if entry["kind"] == "camera"] == []
+
+
 def test_a_description_of_no_camera_is_refused(data: Path, say: Callable[..., Said]) -> None:
     assert say("camera", "describe", "gate-9", *SAID).status == 2
     with City.open(DataFolder(data)).catalogue() as catalogue, pytest.raises(CatalogueError, match="no such camera"):

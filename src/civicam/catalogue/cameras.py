@@ -43,17 +43,9 @@ def describe_camera(connection: sqlite3.Connection, camera: CameraId, entry: Reg
     """Sets what the public is told of it; if that was not said before, it is due to record from `now_ns`.
 
     Raises:
-        CatalogueError: the city does not have it, or something of the entry is missing.
+        CatalogueError: the city does not have it.
     """
     _existing(connection, camera)
-    texts = {"owner": entry.owner, "legal basis": entry.legal_basis, "description": entry.description}
-    missing = [name for name, text in texts.items() if not text.strip()]
-    if missing or not entry.keep_days > 0:
-        raise CatalogueError(
-            f"a camera needs {' and '.join([*missing, *(() if entry.keep_days > 0 else ('a time to keep footage',))])}",
-            where=camera,
-            fix="say whose it is, what allows it, how long footage is kept, and what residents should know",
-        )
     connection.execute(
         "REPLACE INTO register (camera, owner, legal_basis, keep_days, description) VALUES (?, ?, ?, ?, ?)",
         (camera, entry.owner, entry.legal_basis, float(entry.keep_days), entry.description),

@@ -135,7 +135,7 @@ class Catalogue:
         """Sets what the public is told of a camera; from `now_ns` on it is due to record, if it was not.
 
         Raises:
-            CatalogueError: the city has no such camera, or something of the entry is missing.
+            CatalogueError: the city has no such camera.
         """
         with self._database.writing() as connection:
             cameras.describe_camera(connection, camera, entry, now_ns)

@@ -1,7 +1,9 @@
 """What the catalogue says: one dataclass a kind of row."""
 
+import math
 from dataclasses import dataclass
 
+from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
 
 
@@ -10,16 +12,32 @@ class RegisterEntry:
     """What the public is told of a camera beside its purpose.
 
     Attributes:
-        owner: who answers for it.
-        legal_basis: the provision that allows it.
+        owner: who answers for it; at most 200 characters.
+        legal_basis: the provision that allows it; at most 400.
         keep_days: how long its footage is kept, at most.
-        description: what it sees, and what for, in words for residents.
+        description: what it sees, and what for, in words for residents; at most 1000.
+
+    Raises:
+        CatalogueError: something of it is missing, or too long for an entry of the ledger.
     """
 
     owner: str
     legal_basis: str
     keep_days: float
     description: str
+
+    def __post_init__(self) -> None:
+        said = (
+            ("owner", self.owner, 200),
+            ("legal basis", self.legal_basis, 400),
+            ("description", self.description, 1000),
+        )
+        for name, text, most in said:
+            if not text.strip() or len(text) > most:
+                fix = f"say it in 1 to {most} characters"
+                raise CatalogueError(f"a camera's {name} has {len(text.strip())} characters", fix=fix)
+        if not 0 < self.keep_days < math.inf:
+            raise CatalogueError(f"a camera keeps {self.keep_days} days of footage", fix="write a number, such as 30")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Add, list, test and remove cameras.", no_args_is_help=True)
 
 PASSWORD_VARIABLE = "CIVICAM_CAMERA_PASSWORD"  # noqa: S105 - a variable's name
+_MOST_TEXT = 200
 _SEEN = (
     "note: the address held a password, which other users may see in the list of processes and in the shell's"
     " history; next time use --username with --password-stdin"
@@ -431,6 +432,9 @@ def _camera(city: "City", entry: _Entry, now_ns: int) -> "Camera":
     if len(logins) > 1:
         raise ConfigError("different names or passwords for one camera", fix="it has one of each, for both streams")
     sealed = city.seal(camera_id, next(iter(logins), None))
+    for name, text in (("purpose", entry.purpose), ("title", entry.title or entry.id)):
+        if not 1 <= len(text.strip()) <= _MOST_TEXT:
+            raise ConfigError(f"its {name} has {len(text.strip())} characters", fix=f"write 1 to {_MOST_TEXT}")
     register = _register(city, entry)
     return Camera(camera_id, entry.title or entry.id, urls, sealed, entry.purpose, now_ns, None, register)
 
@@ -444,7 +448,7 @@ def _plain(camera: "Camera") -> dict[str, object]:
         "urls": {str(name): redact(url) for name, url in camera.urls.items()},
         "signs_in": camera.credentials is not None,
         "purpose": camera.purpose,
-        "register": asdict(camera.register) if camera.register else None,
+        "register_entry": asdict(camera.register) if camera.register else None,
         "added_ns": camera.added_ns,
         "removed_ns": camera.removed_ns,
     }

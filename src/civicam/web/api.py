@@ -6,7 +6,7 @@ without one.
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from civicam.catalogue.coverage import Coverage
-from civicam.catalogue.models import Camera, RegisterEntry
+from civicam.catalogue.models import Camera
 from civicam.core.clock import Clock
 from civicam.core.errors import CivicamError, RequestError
 from civicam.core.spans import Span
@@ -46,6 +46,7 @@ from civicam.web.models import (
     GapModel,
     HealthModel,
     ProblemModel,
+    RegisterModel,
     SpanModel,
 )
 from civicam.web.page_files import PageFile, page_files
@@ -313,15 +314,12 @@ class Application:
     def _camera(self, decision: Decision, camera: Camera) -> CameraModel:
         path = _PATH.replace("{camera}", camera.id)
         state = self._state(decision, camera)
-        register = camera.register or RegisterEntry("", "", 0.0, "")
+        register = camera.register
         return CameraModel(
             id=camera.id,
             title=camera.title,
             purpose=camera.purpose,
-            owner=register.owner,
-            legal_basis=register.legal_basis,
-            keep_days=register.keep_days,
-            description=register.description,
+            register_entry=RegisterModel(**asdict(register)) if register else None,
             state=state.words,
             is_bad=state.is_bad,
             still=f"{path}/still.webp",

@@ -7,16 +7,24 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class RegisterModel(_Model):
+    """What the public is told of a camera."""
+
+    owner: str = Field(description="Who answers for it.")
+    legal_basis: str = Field(description="The provision that allows it.")
+    keep_days: float = Field(description="How long its footage is kept, at most.")
+    description: str = Field(description="What it sees, and what for.")
+
+
 class CameraModel(_Model):
     """A camera, and where its views are."""
 
     id: str
     title: str
     purpose: str = Field(description="Why the camera is there.")
-    owner: str = Field(description="Who answers for it.")
-    legal_basis: str = Field(description="The provision that allows it.")
-    keep_days: float = Field(description="How long its footage is kept, at most.")
-    description: str = Field(description="What it sees, and what for.")
+    register_entry: RegisterModel | None = Field(
+        description="What the public is told of it; without it the camera does not record."
+    )
     state: str = Field(description="How its picture is, in words.")
     is_bad: bool = Field(description="Whether somebody should look after it.")
     still: str = Field(description="The path of its newest still.")
