@@ -5,7 +5,8 @@ import contextlib
 import random
 import shutil
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -99,4 +100,42 @@ async def test_a_ledger_without_its_key_stops_looks_until_it_is_back(tmp_path: P
         assert await run.status_of_a_look() == 503
         assert run.told[-1].is_up(0)
         shutil.move(tmp_path / "taken", key)
+        await run.looks_are(404)
+
+
+async def test_a_ledger_that_may_write_no_further_stops_looks_until_it_may(tmp_path: Path) -> None:
+    async with running(tmp_path) as run:
+        process = ledger_process()
+        unlimited, most = process.rlimit(psutil.RLIMIT_FSIZE)
+        process.rlimit(psutil.RLIMIT_FSIZE, (1, most))
+        assert await run.status_of_a_look() == 503
+        await until(lambda: any("written" in alarm for alarm in run.alarms), WITHIN_S)
+        assert run.told[-1].is_up(0)
+        process.rlimit(psutil.RLIMIT_FSIZE, (unlimited, most))
+        await run.looks_are(404)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    at = tmp_path / "disk"
+    at.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", at], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a file system")
+    yield at
+    subprocess.run(["umount", at], check=True)
+
+
+async def test_a_ledger_whose_disk_is_full_stops_looks_until_there_is_room(tmp_path: Path, small_disk: Path) -> None:
+    folder = tmp_path / "city"
+    folder.mkdir()
+    (small_disk / "ledger").mkdir()
+    (folder / "ledger").symlink_to(small_disk / "ledger")
+    async with running(folder) as run:
+        with (small_disk / "other").open("wb", buffering=0) as other, contextlib.suppress(OSError):
+            while other.write(b"0" * 512):
+                pass
+        await run.looks_are(503)
+        assert run.told[-1].is_up(0)
+        (small_disk / "other").unlink()
         await run.looks_are(404)
