@@ -12,7 +12,7 @@ from civicam.access.models import ChangeKind, Role, SessionId, Where
 from civicam.access.office import Ledger, Office
 from civicam.access.schedule import ALWAYS, Schedule
 from civicam.access.sign_in.codes import Codes
-from civicam.access.sign_in.door import Door, From, Opened, digest
+from civicam.access.sign_in.door import Coming, Door, From, Opened, digest
 from civicam.access.store import AccessStore
 from civicam.core.citykey import KEY_BYTES, CityKey
 from civicam.core.clock import Clock
@@ -96,9 +96,9 @@ class PeopleHouse:
         found = Somebody(person, login)
         invitation = await self.door.invitation(person)
         where = From(AT_HOME, secrets.token_urlsafe(12))
-        welcome = await self.door.welcome(invitation, where)
+        welcome = await self.door.welcome(invitation, "", where)
         found.secret = base64.b32decode(welcome.secret)
-        opened, _ = await self.door.come(invitation, PASSWORD, self.code(found), where)
+        opened, _ = await self.door.come(Coming(invitation, "", PASSWORD, self.code(found)), where)
         return self.is_in(found, opened)
 
     def code(self, somebody: Somebody, ahead: int = 0) -> str:

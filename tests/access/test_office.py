@@ -14,13 +14,12 @@ from civicam.access.sign_in.door import Door
 from civicam.access.store import AccessStore
 from civicam.app import City, open_office
 from civicam.config import DataFolder
-from civicam.core.clock import SystemClock
 from civicam.core.errors import AccessStoreError, LedgerError
 from civicam.ledger.log import LedgerFolder, read_verifier
 from civicam.ledger.tiles import files_in
 from civicam.ledger.verify import Trust, verify
 from tests.access.house import PeopleHouse
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import LateClock, ManualClock
 from tests.ledger.house import LedgerHouse
 from tests.web.served import KnownLedger
 
@@ -105,11 +104,11 @@ async def test_a_session_that_is_used_outlives_a_restart(tmp_path: Path) -> None
 
 def test_who_is_erased_is_nowhere_on_the_disk_and_the_ledger_holds(tmp_path: Path) -> None:
     name, login = "Dilshod Uniquename", "dilshod-uniquelogin"
-    city = City.create(DataFolder(tmp_path / "city"), "Khujand", {})
+    city, clock = City.create(DataFolder(tmp_path / "city"), "Khujand", {}), LateClock()
 
     async def live_and_leave() -> None:
-        async with open_office(city, SystemClock()) as office:
-            house = PeopleHouse(office, Door(office, "Khujand"), SystemClock())
+        async with open_office(city, clock) as office:
+            house = PeopleHouse(office, Door(office, "Khujand"), clock)
             await house.begin()
             first = await house.opens(house.administrators[0])
             newcomer = await office.newcomer(login, name)
@@ -120,7 +119,8 @@ def test_who_is_erased_is_nowhere_on_the_disk_and_the_ledger_holds(tmp_path: Pat
             person = somebody.id
             assert office.name_of(person).name == name
             await office.carry_out(lambda state, at_ns: people.leave(state, first.who, person, at_ns), forget=person)
-            await office.carry_out(lambda state, at_ns: people.erase(state, first.who, person, at_ns), forget=person)
+            clock.late_ns = people.ERASED_AFTER_NS
+            await house.agree(Wanted(ChangeKind.ERASE, person))
             await office.forgotten(person)
             assert (await office.names())[person].name == "erased"
             assert not office.keys.is_known(person)

@@ -112,7 +112,15 @@ def test_who_is_invited_comes_in_with_a_password_and_an_authenticator_of_their_o
     page = context.new_page()
     page.set_default_timeout(PATIENCE_S * 1000)
     page.goto(f"{demo.address}#invitation={invited['invitation']}")
-    page.wait_for_selector("#welcome[open]")
+    page.wait_for_selector("#open-invitation")
+    other = browser.new_context()
+    teller = other.new_page()
+    teller.set_default_timeout(PATIENCE_S * 1000)
+    teller.goto(demo.address)
+    sign_in(teller, demo, "rustam")
+    told = post(teller, f"/api/people/{invited['person']}/invitation-code", {})
+    page.fill("#told-code", told["code"])
+    page.get_by_role("button", name="Open the invitation").click()
     until(lambda: page.inner_text("#welcome-secret"), "the authenticator's secret")
     assert page.inner_text("#welcome-name") == "New Comer, you sign in as newcomer."
     assert page.evaluate("document.querySelector('#welcome-picture').naturalWidth") > 0
@@ -126,4 +134,5 @@ def test_who_is_invited_comes_in_with_a_password_and_an_authenticator_of_their_o
     page.click("#recovery-done")
     assert who(page) == "New Comer (no role yet)"
     assert "invitation" not in page.url
+    other.close()
     context.close()

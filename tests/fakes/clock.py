@@ -4,6 +4,21 @@ import asyncio
 import heapq
 import itertools
 
+from civicam.core.clock import SystemClock
+
+
+class LateClock(SystemClock):
+    """The machine's clock, and so much later on the wall.
+
+    Attributes:
+        late_ns: so much.
+    """
+
+    late_ns = 0
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + self.late_ns
+
 
 class ManualClock:
     """See `core.clock.Clock`. Time passes by `advance` only; the wall clock can be set apart from it."""

@@ -15,7 +15,6 @@ from civicam.access.cases import MOST_NS, PURPOSES
 from civicam.access.sign_in.provider import Provider, ProviderSettings
 from civicam.camera.sample import SampleSink
 from civicam.core.citykey import CityKey
-from civicam.core.clock import Clock, SystemClock
 from civicam.core.errors import LedgerError
 from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
@@ -40,6 +39,7 @@ from civicam.web.people_services import PeopleServices
 from civicam.web.policies import PeoplePolicy
 from civicam.web.server import WebServer, address_of, listen
 from tests.access.house import PeopleHouse
+from tests.fakes.clock import LateClock
 from tests.fakes.pictures import LeftHalf, drawn
 from tests.fakes.recorded import Recorded
 from tests.fakes.samples import FRAME_90K, FRAME_NS, encoded
@@ -126,7 +126,7 @@ class Served:
     shelf: StillShelf
     hub: LiveHub
     health: KnownHealth
-    clock: Clock
+    clock: LateClock
     ledger: KnownLedger
     people: PeopleHouse | None = None
 
@@ -168,7 +168,7 @@ async def served(
 
     Where it `asks_people`, whoever signs in may look.
     """
-    clock, shelf, health = SystemClock(), StillShelf(), KnownHealth()
+    clock, shelf, health = LateClock(), StillShelf(), KnownHealth()
     ledger = KnownLedger(folder.parent / f"{folder.name}-ledger")
     if not (folder / "catalogue.sqlite").exists():
         Recorded.make(folder)

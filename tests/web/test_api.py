@@ -210,7 +210,7 @@ async def test_a_page_of_another_site_gets_nothing_but_the_page(city: Path) -> N
     async with served(city) as web:
         web.put_still()
         for site in ("cross-site", "same-site"):
-            headers = {"Sec-Fetch-Site": site}
+            headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
             assert problem_of(await web.client.get(f"{PATH}/still.webp", headers=headers))[0] == 403
             assert (await web.client.get("/", headers=headers)).status_code == 200
         same = await web.client.get(f"{PATH}/still.webp", headers={"Sec-Fetch-Site": "same-origin"})

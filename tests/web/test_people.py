@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from civicam.access.models import Role
+from civicam.access.people import ERASED_AFTER_NS
 from civicam.access.schedule import parse_schedule
 from civicam.core.ids import CameraId
 from civicam.ledger.entry import Kind
@@ -249,6 +250,7 @@ async def test_who_asked_does_not_approve_nor_does_anybody_at_the_same_device(ci
         own = await post(web, f"/api/grants/{number}/approve", investigator)
         assert own.status_code == 403
         approver.device = investigator.device
+        approver = await house.opens(approver)
         same = await post(web, f"/api/grants/{number}/approve", approver)
         assert (same.status_code, "one device" in same.json()["detail"]) == (403, True)
 
@@ -314,10 +316,18 @@ async def test_who_left_is_erased_and_the_ledger_still_holds(city: Path) -> None
         operator = await web.house.person("dilshod", Role.OPERATOR)
         await get(web, f"{PATH}/still.webp", operator)
         administrator = await web.house.opens(web.house.administrators[0])
-        early = await post(web, f"/api/people/{operator.id}/erase", administrator)
+        erase = {"kind": "erase", "person": operator.id}
+        early = await post(web, "/api/changes", administrator, erase)
         assert (early.status_code, "has not left" in early.json()["detail"]) == (400, True)
         await post(web, f"/api/people/{operator.id}/leave", administrator)
-        assert (await post(web, f"/api/people/{operator.id}/erase", administrator)).status_code == 204
+        early = await post(web, "/api/changes", administrator, erase)
+        assert (early.status_code, "30 days" in early.json()["detail"]) == (400, True)
+        web.clock.late_ns = ERASED_AFTER_NS
+        administrator, other = [await web.house.opens(one) for one in web.house.administrators]
+        number = (await post(web, "/api/changes", administrator, erase)).json()["id"]
+        alone = await post(web, f"/api/changes/{number}/approve", administrator)
+        assert (alone.status_code, "another administrator" in alone.text) == (403, True)
+        assert (await post(web, f"/api/changes/{number}/approve", other)).status_code == 204
         names = {one["name"] for one in (await get(web, "/api/people", administrator)).json()["people"]}
         assert names == {"Zarina", "Rustam", "erased"}
         auditor = await web.house.person("shirin", Role.AUDITOR)
@@ -339,7 +349,17 @@ async def test_a_token_may_less_than_its_person(city: Path) -> None:
             assert refused.status_code == 403, path
         (listed,) = (await get(web, "/api/account/tokens", operator)).json()
         assert (await post(web, "/api/account/tokens/end", operator, {"id": listed["id"]})).status_code == 204
-        assert (await web.client.get(f"{PATH}/still.webp", headers=bearer)).status_code == 403
+        assert (await web.client.get(f"{PATH}/still.webp", headers=bearer)).status_code == 401
+
+
+async def test_a_token_for_some_cameras_lists_no_others(city: Path) -> None:
+    async with people(city) as web:
+        operator = await web.house.person("dilshod", Role.OPERATOR)
+        wanted = {"name": "status board", "actions": ["cameras"], "cameras": [CAMERA], "days": 1}
+        token = (await post(web, "/api/account/tokens", operator, wanted)).json()["token"]
+        answer = await web.client.get("/api/cameras", headers={"Authorization": f"Bearer {token}"})
+        assert [one["id"] for one in answer.json()["cameras"]] == [CAMERA]
+        assert len((await get(web, "/api/cameras", operator)).json()["cameras"]) == 2
 
 
 async def test_a_role_changes_when_a_second_administrator_does_it(city: Path) -> None:

@@ -67,7 +67,7 @@ async def goes(web: Served, path: str, by: Somebody | None = None) -> tuple[http
         there = await browser.get(begun.json()["address"])
     back = there.headers["location"]
     assert back.startswith(f"{web.address}api/provider/end?"), back
-    from_elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    from_elsewhere = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     return await web.client.get(back, headers=kept | from_elsewhere), {"back": back, **kept}
 
 

@@ -130,3 +130,34 @@ def test_an_address_that_cannot_be_listened_at_is_told() -> None:
             listen("127.0.0.1", port)
     with pytest.raises(ConfigError):
         listen("203.0.113.1", 80)
+
+
+async def test_a_body_that_never_comes_is_hung_up_on(city: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "REQUEST_WITHIN_S", 0.2)
+    async with served(city, asks_people=True) as web, connected(web) as (reader, writer):
+        writer.write(
+            b"POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 50\r\n\r\n{"
+        )
+        assert await rest(reader) == b""
+
+
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 5\r\n"])
+async def test_a_body_that_does_not_say_how_long_it_is_is_refused_unread(city: Path, length: bytes) -> None:
+    async with served(city, asks_people=True) as web, connected(web) as (reader, writer):
+        writer.write(
+            b"POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            + length
+            + b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        assert (await reader.readline()).split()[1] in {b"411", b"400"}
+
+
+async def test_a_picture_on_another_page_tries_no_sign_in(city: Path) -> None:
+    async with served(city, asks_people=True) as web:
+        fetch = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+        answer = await web.client.get("/api/provider/end?state=a&code=b", headers=fetch)
+        assert answer.status_code == 403
+        link = fetch | {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        assert (await web.client.get("/", headers=link)).status_code == 200
+        assert (await web.client.get("/api/cameras", headers=link)).status_code == 403

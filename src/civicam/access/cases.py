@@ -3,12 +3,12 @@
 A grant is never widened. Breaking the glass is the one thing that somebody does alone; it lasts a quarter of an hour.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from civicam.access.change import Change, check_apart
-from civicam.access.decide import HOUR_NS, MINUTE_NS, Action, Ask, Who, require
+from civicam.access.decide import HOUR_NS, MINUTE_NS, Action, Ask, Who, decide, require
 from civicam.access.models import Case, Grant, GrantState, Where
 from civicam.access.state import State
 from civicam.core.errors import AccessError, NotAllowedError
@@ -29,6 +29,10 @@ PURPOSES: Final = (
 MOST_NS: Final = 24 * HOUR_NS
 """A grant lasts so long at most, unless the city's settings say otherwise."""
 BREAK_GLASS_NS: Final = 15 * MINUTE_NS
+REST_NS: Final = HOUR_NS
+"""After a broken glass its holder breaks no other for so long,"""
+REVOKED_REST_NS: Final = 12 * HOUR_NS
+"""and for so long if it was revoked."""
 WAITS_NS: Final = 7 * 24 * HOUR_NS
 """What nobody decides for so long has lapsed."""
 _WINDOW_NS: Final = 31 * 24 * HOUR_NS
@@ -208,10 +212,11 @@ def break_glass(state: State, who: Who, where: Where, wanted: Wanted, at_ns: int
     """Clear video at once, for a quarter of an hour, by one person; everybody with oversight is told.
 
     Raises:
-        NotAllowedError: they may not see these cameras.
+        NotAllowedError: they may not see these cameras, or have broken the glass just now: more takes an approver.
         AccessError: the cameras, the stretch or the reason are none.
     """
     _check(state, who, wanted, Action.BREAK_GLASS, at_ns)
+    _check_rest(state, who, at_ns)
     grant = replace(
         _grant(state, who, where, wanted, at_ns),
         case="",
@@ -246,6 +251,19 @@ def _check(state: State, who: Who, wanted: Wanted, action: Action, at_ns: int) -
         raise AccessError("clear video is of a stretch of at most 31 days")
     if not 0 < len(wanted.reason.strip()) <= _REASON:
         raise AccessError("clear video is seen for a reason", fix=f"write 1 to {_REASON} letters")
+
+
+def _check_rest(state: State, who: Who, at_ns: int) -> None:
+    """A quarter of an hour alone is not to become a day of them."""
+    for grant in state.grants.values():
+        if not grant.is_break_glass or grant.person != who.person or grant.expires_ns is None:
+            continue
+        ended_ns = grant.expires_ns if grant.ended_ns is None else min(grant.ended_ns, grant.expires_ns)
+        rest_ns = REVOKED_REST_NS if grant.state is GrantState.REVOKED else REST_NS
+        if at_ns < ended_ns + rest_ns:
+            raise NotAllowedError(
+                f"the glass was broken by grant {grant.id} just now", fix="ask for a grant: an approver decides at once"
+            )
 
 
 def _all_allow(cameras: Iterable[CameraId], check: Callable[[CameraId], object]) -> None:
@@ -287,18 +305,20 @@ def _waiting(state: State, who: Who, number: int, at_ns: int) -> Grant:
 
 def _held(state: State, who: Who, number: int, at_ns: int) -> Grant:
     grant = state.grants.get(number)
-    is_own = grant is not None and grant.person == who.person and who.session is not None
-    for camera in _some(grant) if not is_own else ():
-        require(state, Ask(who, Action.GRANT_END, at_ns, camera))
-    if is_own:
+    if grant is not None and grant.person == who.person and who.session is not None:
         require(state, Ask(who, Action.ACCOUNT, at_ns))
+    else:
+        _any_allows(state, who, grant, at_ns)
     if grant is None or grant.state is not GrantState.APPROVED or _has_run_out(grant, at_ns):
         raise AccessError(f"no grant {number} holds")
     return grant
 
 
-def _some(grant: Grant | None) -> Iterator[CameraId]:
-    return iter(sorted(grant.cameras)) if grant else iter([CameraId("")])
+def _any_allows(state: State, who: Who, grant: Grant | None, at_ns: int) -> None:
+    """To take something away, a right for any one of the cameras is enough: none more shields the others."""
+    asks = [Ask(who, Action.GRANT_END, at_ns, camera) for camera in sorted(grant.cameras if grant else [CameraId("")])]
+    if not any(decide(state, ask).is_allowed for ask in asks):
+        require(state, asks[0])
 
 
 def _facts(grant: Grant) -> dict[str, Value]:

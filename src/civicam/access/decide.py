@@ -241,6 +241,16 @@ def session_refusal(state: State, session: SessionId, at_ns: int) -> str | None:
     return None
 
 
+def token_refusal(state: State, token: TokenId, at_ns: int) -> str | None:
+    """Why a token does not hold any more, None if it does."""
+    found = state.tokens.get(token)
+    if found is None or found.ended_ns is not None:
+        return "this token was taken back"
+    if state.people[found.person].state is not PersonState.ACTIVE:
+        return "this person has left"
+    return "this token has expired" if at_ns >= found.expires_ns else None
+
+
 def _bearer_refusal(state: State, ask: Ask) -> str | None:
     person = state.people.get(ask.who.person)
     if person is None or person.state is not PersonState.ACTIVE:
@@ -256,11 +266,12 @@ def _bearer_refusal(state: State, ask: Ask) -> str | None:
 def _token_refusal(state: State, ask: Ask) -> str | None:
     if ask.who.token is None:
         return None
-    token = state.tokens.get(ask.who.token)
-    if token is None or token.person != ask.who.person or token.ended_ns is not None:
-        return "this token was taken back"
-    if ask.at_ns >= token.expires_ns:
-        return "this token has expired"
+    refusal = token_refusal(state, ask.who.token, ask.at_ns)
+    if refusal is not None:
+        return refusal
+    token = state.tokens[ask.who.token]
+    if token.person != ask.who.person:
+        return "this token is somebody else's"
     if ask.action not in TOKEN_ACTIONS or ask.action.value not in token.actions:
         return f"this token is not for {ask.action}"
     if token.cameras and ask.camera is not None and ask.camera not in token.cameras:

@@ -56,6 +56,7 @@ class ChangeKind(StrEnum):
     GIVE = "give"
     TAKE = "take"
     GROUP = "group"
+    ERASE = "erase"
 
 
 class ChangeState(StrEnum):
@@ -136,7 +137,7 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class RoleChange:
-    """A change of rights or of a group, which two administrators do together.
+    """A change of rights or of a group, or that somebody is forgotten: two administrators do it together.
 
     Attributes:
         id: its number.
@@ -145,7 +146,7 @@ class RoleChange:
         asked_from: where they were.
         asked_ns: when.
         state: how far it has come.
-        person: whose right.
+        person: whose right, or who is forgotten.
         role: which is given.
         group: for which group; or the group that changes.
         schedule: at which hours.

@@ -5,7 +5,7 @@ import hmac
 import json
 import os
 import unicodedata
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +21,7 @@ from civicam.access.state import State
 from civicam.access.store import AccessStore, Credential
 from civicam.core.citykey import KEY_BYTES, CityKey, Entropy
 from civicam.core.clock import Clock
-from civicam.core.errors import AccessError, KeyMissingError
+from civicam.core.errors import AccessError, CivicamError, KeyMissingError
 from civicam.ledger.entry import Draft, PersonId, Receipt
 from civicam.ledger.people_keys import PeopleKeys, new_person_id
 
@@ -36,6 +36,8 @@ _SAVE_EVERY: Final = 30
 _KEEP_SESSIONS_NS: Final = 7 * 86_400 * SECOND_NS
 _LOGIN: Final = 80
 _NAME: Final = 120
+NOBODY: Final = PersonId("0" * 32)
+"""Of whom an entry tells where there is nobody: the public cannot tell them from somebody."""
 _SECRET: Final = "login hash"  # noqa: S105 - what it is for
 
 
@@ -73,6 +75,7 @@ class Office:
 
     Attributes:
         state: all that decisions depend on, now.
+        trouble: why what others change or what has run out does not hold here yet; empty if it does.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Office:
     ) -> None:
         self.store, self.keys, self.clock, self.entropy = store, keys, clock, entropy
         self._ledger = ledger
+        self.trouble = ""
         self._login_key = city_key.unwrap(
             store.secret(_SECRET, lambda: city_key.wrap(entropy(KEY_BYTES), _SECRET)), _SECRET
         )
@@ -95,6 +99,7 @@ class Office:
         self._threads = ThreadPoolExecutor(1, "access")
         self._seen: set[SessionId] = set()
         self._destroy_erased()
+        keys.create(NOBODY)
 
     async def close(self) -> None:
         """Keeps when sessions were last seen, and closes the database."""
@@ -141,20 +146,26 @@ class Office:
         """Writes down what changes nothing, such as a sign-in that failed; raises LedgerError."""
         return await self._ledger.append(draft)
 
-    async def keep(self, on_change: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Takes in what others change, and ends what has run out, until cancelled."""
+    async def keep(self) -> None:
+        """Takes in what others change, and ends what has run out, until cancelled; what fails is tried again."""
         rounds = 0
         while True:
             await self.clock.sleep(REFRESH_S)
-            async with self._lock:
-                await self._refresh()
-            if any(cases.expired(self.state, self.clock.wall_ns()).rows):
-                await self.carry_out(cases.expired)
             rounds += 1
-            if rounds % _SAVE_EVERY == 0:
-                await self.in_thread(self._save_seen)
-            if on_change is not None:
-                await on_change()
+            try:
+                await self._keep_once(rounds % _SAVE_EVERY == 0)
+            except CivicamError as error:
+                self.trouble = str(error)
+            else:
+                self.trouble = ""
+
+    async def _keep_once(self, is_saved: bool) -> None:
+        async with self._lock:
+            await self._refresh()
+        if any(cases.expired(self.state, self.clock.wall_ns()).rows):
+            await self.carry_out(cases.expired)
+        if is_saved:
+            await self.in_thread(self._save_seen)
 
     def seen(self, session: SessionId) -> None:
         """Somebody asks for something in a session, which does not end by idleness now."""

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from civicam.access.change import Change
-from civicam.access.decide import Action, Ask, Who, require
-from civicam.access.models import GrantState, Person, PersonState, Right, Role
+from civicam.access.decide import HOUR_NS, Action, Ask, Who, require
+from civicam.access.models import ChangeState, GrantState, Person, PersonState, Right, Role
 from civicam.access.state import Row, State
 from civicam.core.errors import AccessError, NotAllowedError
-from civicam.ledger.entry import Draft, Kind, Part, PersonId
+from civicam.ledger.entry import Draft, Kind, Part, PersonId, Value
 
 LEAST_ADMINISTRATORS: Final = 2
 """One alone can change no role, so a city that has two keeps two."""
+ERASED_AFTER_NS: Final = 30 * 24 * HOUR_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,44 @@ def _row(state: State, newcomer: Newcomer, at_ns: int) -> Person:
     return Person(newcomer.id, PersonState.INVITED, newcomer.login_hash, newcomer.sealed, at_ns)
 
 
+def invite_again(state: State, who: Who | None, person: PersonId, at_ns: int) -> Change:
+    """A new invitation; an older one is of no use any more.
+
+    Args:
+        state: the state.
+        who: the administrator who hands it on; None at the machine itself.
+        person: who is invited.
+        at_ns: now.
+
+    Raises:
+        NotAllowedError: they may not invite.
+        AccessError: the person was not added, or has come already.
+    """
+    if who is not None:
+        require(state, Ask(who, Action.PEOPLE_EDIT, at_ns))
+    if _known(state, person).state is not PersonState.INVITED:
+        raise AccessError("this person has come already")
+    facts: dict[str, Value] = {"what": "invitation made"}
+    if who is None:
+        facts["at-machine"] = "yes"
+    parts = {"person": Part(person)} | ({"by": Part(who.person)} if who else {})
+    return Change((), (Draft(Kind.PERSON, facts, parts),))
+
+
+def tell_invitation_code(state: State, who: Who, person: PersonId, at_ns: int) -> Change:
+    """An administrator is told the code without which the invitation that another one has does not open.
+
+    Raises:
+        NotAllowedError: they may not invite.
+        AccessError: the person was not added, or has come already.
+    """
+    require(state, Ask(who, Action.PEOPLE_EDIT, at_ns))
+    if _known(state, person).state is not PersonState.INVITED:
+        raise AccessError("this person has come already")
+    parts = {"person": Part(person), "by": Part(who.person)}
+    return Change((), (Draft(Kind.PERSON, {"what": "invitation code told"}, parts),))
+
+
 def activate(state: State, person: PersonId) -> Change:
     """Somebody who was invited has chosen how they sign in.
 
@@ -103,23 +142,28 @@ def leave(state: State, who: Who, person: PersonId, at_ns: int) -> Change:
     check_administrators_stay(state, person)
     draft = Draft(Kind.PERSON, {"what": "left"}, {"person": Part(person), "by": Part(who.person)})
     gone = replace(row, state=PersonState.LEFT, until_ns=at_ns)
-    return Change((gone, *_rights_ended(state, person, at_ns), *bearers_ended(state, person, at_ns)), (draft,))
+    ended = (*_rights_ended(state, person, at_ns), *bearers_ended(state, person, at_ns))
+    return Change((gone, *ended, *_changes_refused(state, who, person, at_ns)), (draft,))
 
 
-def erase(state: State, who: Who, person: PersonId, at_ns: int) -> Change:
-    """Forgets somebody who has left; their key is destroyed once this is done.
+def erased(state: State, person: PersonId | None, at_ns: int) -> tuple[Row, ...]:
+    """The rows that forget somebody who left; two administrators have them put in place, then their key is destroyed.
 
     Raises:
-        NotAllowedError: they may not.
-        AccessError: the person has not left, or is erased already.
+        AccessError: the person has not left, or not long enough ago, or is erased already.
     """
-    require(state, Ask(who, Action.PEOPLE_EDIT, at_ns))
     row = _known(state, person)
-    if row.state is not PersonState.LEFT:
+    if row.state is not PersonState.LEFT or row.until_ns is None:
         raise AccessError("this person has not left", fix="have them leave first")
-    erased = replace(row, state=PersonState.ERASED, login_hash="", sealed=b"")
+    if at_ns < row.until_ns + ERASED_AFTER_NS:
+        days = ERASED_AFTER_NS // (24 * HOUR_NS)
+        raise AccessError(
+            f"nobody is forgotten within {days} days after they left: somebody may ask what they looked at"
+        )
+    gone = replace(row, state=PersonState.ERASED, login_hash="", sealed=b"")
     grants = (replace(one, sealed_reason=b"") for one in state.grants.values() if one.person == person)
-    return Change((erased, *grants), (Draft(Kind.PERSON_ERASED, {}, {"by": Part(who.person)}),))
+    tokens = (replace(one, name="") for one in state.tokens.values() if one.person == person)
+    return gone, *grants, *tokens
 
 
 def check_administrators_stay(state: State, without: PersonId) -> None:
@@ -128,7 +172,7 @@ def check_administrators_stay(state: State, without: PersonId) -> None:
     Raises:
         NotAllowedError: fewer than two would be left.
     """
-    administrators = state.people_with(Role.ADMINISTRATOR)
+    administrators = state.active_with(Role.ADMINISTRATOR)
     if without in administrators and len(administrators - {without}) < LEAST_ADMINISTRATORS:
         raise NotAllowedError("fewer than two administrators would be left", fix="make another one first")
 
@@ -150,8 +194,14 @@ def _rights_ended(state: State, person: PersonId, at_ns: int) -> Iterator[Row]:
     return (replace(right, ended_ns=at_ns) for right in state.rights_of(person))
 
 
-def _known(state: State, person: PersonId) -> Person:
-    row = state.people.get(person)
+def _changes_refused(state: State, who: Who, person: PersonId, at_ns: int) -> Iterator[Row]:
+    for change in state.changes.values():
+        if change.state is ChangeState.ASKED and person in {change.asked_by, change.person}:
+            yield replace(change, state=ChangeState.REFUSED, decided_by=who.person, decided_ns=at_ns)
+
+
+def _known(state: State, person: PersonId | None) -> Person:
+    row = None if person is None else state.people.get(person)
     if row is None:
         raise AccessError("there is no such person")
     return row

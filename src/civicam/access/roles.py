@@ -1,4 +1,4 @@
-"""Rights and camera groups change: one administrator asks, another one does it."""
+"""Rights and camera groups change, and people are forgotten: one administrator asks, another one does it."""
 
 import re
 from dataclasses import dataclass, replace
@@ -6,8 +6,8 @@ from typing import Final
 
 from civicam.access.change import Change, check_apart
 from civicam.access.decide import Action, Ask, Who, require
-from civicam.access.models import ChangeKind, ChangeState, Group, Right, Role, RoleChange, Session, Where
-from civicam.access.people import check_administrators_stay
+from civicam.access.models import ChangeKind, ChangeState, Group, PersonState, Right, Role, RoleChange, Session, Where
+from civicam.access.people import check_administrators_stay, erased
 from civicam.access.schedule import ALWAYS, Schedule
 from civicam.access.state import Row, State
 from civicam.core.errors import AccessError, NotAllowedError
@@ -67,7 +67,8 @@ def approve(state: State, who: Who, where: Where, number: int, at_ns: int) -> Ch
     """
     change = _open(state, who, where, number, at_ns)
     decided = replace(change, state=ChangeState.DONE, decided_by=who.person, decided_ns=at_ns)
-    draft = Draft(Kind.ROLE, _facts(state, decided), _parts(state, decided))
+    kind = Kind.PERSON_ERASED if change.kind is ChangeKind.ERASE else Kind.ROLE
+    draft = Draft(kind, _facts(state, decided), _parts(state, decided))
     return Change((decided, *_done(state, change, at_ns)), (draft,))
 
 
@@ -110,12 +111,15 @@ def _done(state: State, change: RoleChange, at_ns: int) -> tuple[Row, ...]:
             return _taken(state, change, at_ns)
         case ChangeKind.GROUP:
             return (_group(change),)
+        case ChangeKind.ERASE:
+            return erased(state, change.person, at_ns)
 
 
 def _given(state: State, change: RoleChange, at_ns: int) -> tuple[Row, ...]:
     person = None if change.person is None else state.people.get(change.person)
-    if person is None or change.role is None or person.until_ns is not None:
-        raise AccessError("a right is a person's who is here, and a role")
+    if person is None or change.role is None or person.state is not PersonState.ACTIVE:
+        # Who has not come yet may be whoever holds the invitation.
+        raise AccessError("a right is a person's who is here, and a role", fix="have them come in first")
     if change.group and change.group not in state.groups:
         raise AccessError(f"there is no group of cameras '{change.group}'", fix="make it first")
     roles = state.roles_of(person.id) | {change.role}
@@ -166,6 +170,8 @@ def _facts(state: State, change: RoleChange) -> dict[str, Value]:
             "cameras": len(change.cameras),
             "cameras-before": len(before.cameras) if before else 0,
         }
+    if change.kind is ChangeKind.ERASE:
+        return facts
     concerned = _concerned(state, change)
     role = concerned.role.value if concerned.role else ""
     return facts | {"role": role, "group": concerned.group, "hours": concerned.schedule.text}
@@ -174,7 +180,8 @@ def _facts(state: State, change: RoleChange) -> dict[str, Value]:
 def _parts(state: State, change: RoleChange) -> dict[str, Part]:
     parts = {"asked-by": Part(change.asked_by)}
     concerned = _concerned(state, change).person
-    if concerned is not None:
+    is_forgotten = change.kind is ChangeKind.ERASE and change.state is ChangeState.DONE
+    if concerned is not None and not is_forgotten:
         parts["person"] = Part(concerned)
     if change.decided_by is not None:
         parts["decided-by"] = Part(change.decided_by)

@@ -11,6 +11,7 @@ from civicam.access.models import (
     GrantState,
     Group,
     Person,
+    PersonState,
     Right,
     Role,
     RoleChange,
@@ -102,6 +103,10 @@ class State:
             for one in self.rights.values()
             if one.role is role and one.ended_ns is None and self.people[one.person].until_ns is None
         )
+
+    def active_with(self, role: Role) -> frozenset[PersonId]:
+        """Who has a role, and has come: an invitation decides nothing."""
+        return frozenset(person for person in self.people_with(role) if self.people[person].state is PersonState.ACTIVE)
 
     def next_id(self, name: str) -> int:
         """A number that no row of `name` has: `rights`, `changes` or `grants`."""

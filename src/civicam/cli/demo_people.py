@@ -13,7 +13,7 @@ from civicam.access.decide import HOUR_NS, MINUTE_NS, Who
 from civicam.access.models import Case, ChangeKind, Role, SessionId, Where
 from civicam.access.office import Office
 from civicam.access.sign_in.codes import Codes
-from civicam.access.sign_in.door import Door, From, Opened, digest
+from civicam.access.sign_in.door import Coming, Door, From, Opened, digest
 from civicam.access.state import State
 from civicam.core.clock import Clock
 from civicam.core.ids import CameraId
@@ -99,9 +99,9 @@ class _Maker:
             who, _ = await self._signed_in(Role.ADMINISTRATOR)
             await self._office.carry_out(lambda state, at_ns: people.invite(state, who, newcomer, at_ns))
         invitation, where = await self._door.invitation(newcomer.id), From(_HERE)
-        secret = (await self._door.welcome(invitation, where)).secret
+        secret = (await self._door.welcome(invitation, "", where)).secret
         code = Codes(base64.b32decode(secret)).code(self._clock.wall_ns() - 30_000_000_000)
-        await self._door.come(invitation, PASSWORD, code, where)
+        await self._door.come(Coming(invitation, "", PASSWORD, code), where)
         self._ids.setdefault(role, []).append(newcomer.id)
         if role is not Role.ADMINISTRATOR:
             await self._give(newcomer.id, role)

@@ -309,7 +309,12 @@ class Application:
     def _may_know(self, decision: Decision, camera: Camera) -> bool:
         """Of which cameras somebody knows how they are: those that they have a right for."""
         people, who = self._services.people, decision.viewer.who
-        return people is None or who is None or people.office.state.has_right_for(who.person, camera.id)
+        if people is None or who is None:
+            return True
+        state = people.state
+        token = state.tokens.get(who.token) if who.token else None
+        is_meant = token is None or not token.cameras or camera.id in token.cameras
+        return is_meant and state.has_right_for(who.person, camera.id)
 
     def _camera(self, decision: Decision, camera: Camera) -> CameraModel:
         path = _PATH.replace("{camera}", camera.id)

@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from civicam.access.decide import Who
 from civicam.access.models import Where
-from civicam.access.sign_in.door import Door, From, Opened, digest
+from civicam.access.sign_in.door import Door, From, Opened
+from civicam.access.sign_in.limits import network_of
 from civicam.core.errors import SignInError
 from civicam.web.authorise import LOCAL_NAMES, host_name
 
@@ -68,7 +69,7 @@ class Bearers:
         if who is None:
             raise SignInError("nobody is signed in", fix="sign in first")
         self.seen(who)
-        return Caller(who, Where(who.session or "", digest(_device(request)) if _device(request) else ""))
+        return Caller(who, self._door.where_of(who))
 
 
 def from_where(request: HTTPConnection) -> From:
@@ -79,7 +80,7 @@ def from_where(request: HTTPConnection) -> From:
     """
     if not _is_private(request):
         raise SignInError("nobody signs in over a connection that others can read", fix="use https")
-    return From(request.client.host if request.client else "", _device(request))
+    return From(network_of(request.client.host) if request.client else "", _device(request))
 
 
 def remember(request: HTTPConnection, response: Response, opened: Opened) -> None:

@@ -12,7 +12,8 @@ from civicam.web.problem import problem
 PATH_BYTES: Final = 256
 QUERY_BYTES: Final = 512
 _FROM_ELSEWHERE: Final = {"/", "/api/provider/end"}
-"""Where links and redirects of other sites may lead: the page, and back from where somebody signed in."""
+"""Where links and redirects of other sites may lead: the page, and back from where somebody signed in.
+No picture or script of theirs may be one of these."""
 BODY_BYTES: Final = 64 << 10
 _LENGTH_DIGITS: Final = 8
 
@@ -86,6 +87,9 @@ def _refusal(scope: Scope) -> tuple[HTTPStatus, str] | None:
     if _is_too_long(scope):
         return HTTPStatus.REQUEST_URI_TOO_LONG, f"a path has at most {PATH_BYTES} bytes, a query {QUERY_BYTES}"
     headers = Headers(scope=scope)
+    if "transfer-encoding" in headers:
+        # Beside a length, it would be read in place of that (RFC 9112, 6.3).
+        return HTTPStatus.LENGTH_REQUIRED, "say how long the body is, and send it in one piece"
     if _is_from_elsewhere(headers, scope["path"]):
         return HTTPStatus.FORBIDDEN, "a page of another site asked for this"
     if scope["method"] in {"GET", "HEAD"}:
@@ -118,7 +122,9 @@ def _is_too_long(scope: Scope) -> bool:
 
 def _is_from_elsewhere(headers: Headers, path: str) -> bool:
     """A browser says whose page asks (Fetch Metadata). A link from elsewhere may lead to the page, and nowhere else."""
-    return headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"} and path not in _FROM_ELSEWHERE
+    is_elsewhere = headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}
+    is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return is_elsewhere and not (is_link and path in _FROM_ELSEWHERE)
 
 
 def is_same_origin(headers: Headers) -> bool:

@@ -6,6 +6,7 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from civicam.access.decide import Action
 from civicam.access.sign_in.passkeys import Offer, Passkeys, Site
+from civicam.core.errors import RequestError
 from civicam.web.authorise import host_name
 from civicam.web.bearer import Caller, from_where, remember
 from civicam.web.people_models import PasskeyAnswer, PasskeyOffer, Ref
@@ -20,8 +21,7 @@ def add_passkeys(api: FastAPI, services: PeopleServices) -> None:
 
     @api.post("/api/passkey/offer", summary="Begin with a passkey", operation_id="offer_passkey", **ruled(ANYBODY))
     async def offer(request: Request) -> PasskeyOffer:
-        from_where(request)
-        return _offer(passkeys.offer_to_enter(_site(request)))
+        return _offer(passkeys.offer_to_enter(_site(request), from_where(request)))
 
     @api.post(
         "/api/passkey",
@@ -70,6 +70,8 @@ def add_passkeys(api: FastAPI, services: PeopleServices) -> None:
 
 def _site(request: Request) -> Site:
     host = request.headers.get("host", "")
+    if not host_name(host):
+        raise RequestError("this address has no host", fix="open the page by its name")
     return Site(host_name(host), f"{request.url.scheme}://{host}")
 
 

@@ -6,7 +6,7 @@ from fastapi import Depends, FastAPI, Path
 
 from civicam.access import people, roles
 from civicam.access.decide import Action
-from civicam.access.models import Person, RoleChange
+from civicam.access.models import Person, PersonState, RoleChange
 from civicam.access.office import Name
 from civicam.access.schedule import parse_schedule
 from civicam.core.errors import NotFoundError
@@ -18,6 +18,7 @@ from civicam.web.people_models import (
     ChangeModel,
     ChangeWanted,
     GroupModel,
+    InvitationCode,
     Invited,
     Numbered,
     PeopleModel,
@@ -48,7 +49,7 @@ def add_people(api: FastAPI, services: PeopleServices) -> None:
     async def invite(caller: edits, said: PersonWanted) -> Invited:
         newcomer = await office.newcomer(said.login, said.name)
         await office.carry_out(lambda state, at_ns: people.invite(state, caller.who, newcomer, at_ns))
-        return Invited(person=newcomer.id, invitation=await services.door.invitation(newcomer.id))
+        return Invited(person=newcomer.id, invitation=await services.door.invitation(newcomer.id, caller.who))
 
     @api.post(
         "/api/people/{person}/invitation",
@@ -58,7 +59,17 @@ def add_people(api: FastAPI, services: PeopleServices) -> None:
     )
     async def invite_again(caller: edits, person: PersonPath) -> Invited:
         known = _known(services, person)
-        return Invited(person=known, invitation=await services.door.invitation(known))
+        return Invited(person=known, invitation=await services.door.invitation(known, caller.who))
+
+    @api.post(
+        "/api/people/{person}/invitation-code",
+        summary="What opens their invitation, which another administrator has",
+        operation_id="invitation_code",
+        **ruled(Action.PEOPLE_EDIT),
+    )
+    async def invitation_code(caller: edits, person: PersonPath) -> InvitationCode:
+        known = _known(services, person)
+        return InvitationCode(code=await services.door.invitation_code(known, caller.who))
 
     @api.post(
         "/api/people/{person}/leave",
@@ -70,18 +81,6 @@ def add_people(api: FastAPI, services: PeopleServices) -> None:
     async def leave(caller: edits, person: PersonPath) -> None:
         known = _known(services, person)
         await office.carry_out(lambda state, at_ns: people.leave(state, caller.who, known, at_ns), forget=known)
-
-    @api.post(
-        "/api/people/{person}/erase",
-        summary="Forget somebody who has left",
-        operation_id="erase",
-        status_code=NO_CONTENT,
-        **ruled(Action.PEOPLE_EDIT),
-    )
-    async def erase(caller: edits, person: PersonPath) -> None:
-        known = _known(services, person)
-        await office.carry_out(lambda state, at_ns: people.erase(state, caller.who, known, at_ns), forget=known)
-        await office.forgotten(known)
 
 
 def add_roles(api: FastAPI, services: PeopleServices) -> None:
@@ -117,7 +116,12 @@ def add_roles(api: FastAPI, services: PeopleServices) -> None:
         **ruled(Action.ROLE_DECIDE),
     )
     async def approve(caller: decides, number: NumberPath) -> None:
-        await office.carry_out(lambda state, at_ns: roles.approve(state, caller.who, caller.where, number, at_ns))
+        done = await office.carry_out(
+            lambda state, at_ns: roles.approve(state, caller.who, caller.where, number, at_ns)
+        )
+        for row in done.rows:
+            if isinstance(row, Person) and row.state is PersonState.ERASED:
+                await office.forgotten(row.id)
 
     @api.post(
         "/api/changes/{number}/refuse",

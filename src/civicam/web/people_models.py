@@ -60,6 +60,7 @@ class Invitation(_Model):
     """An invitation, as the administrator handed it on."""
 
     invitation: Text
+    invitation_code: Annotated[str, StringConstraints(max_length=40)] = ""
 
 
 class WelcomeModel(_Model):
@@ -72,7 +73,7 @@ class WelcomeModel(_Model):
     picture: str = Field(description="The address as a QR code, in SVG.")
 
 
-class Coming(Invitation):
+class ComingWanted(Invitation):
     """How the invited one will sign in."""
 
     password: Text
@@ -162,6 +163,12 @@ class Invited(_Model):
 
     person: str
     invitation: str
+
+
+class InvitationCode(_Model):
+    """What opens an invitation that another administrator has."""
+
+    code: str
 
 
 class GroupModel(_Model):

@@ -121,11 +121,12 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
         await office.close()
 
 
-def _glass_alarms(people: PeopleServices | None) -> list[str]:
-    """Glass that is broken now: whoever looks at this machine is told, too."""
+def _people_alarms(people: PeopleServices | None) -> list[str]:
+    """Glass that is broken now, and rights that do not hold yet: whoever looks at this machine is told, too."""
     if people is None:
         return []
-    return [
+    trouble = [f"people and rights: {people.office.trouble}"] if people.office.trouble else []
+    return trouble + [
         f"grant {grant.id}: somebody broke the glass, and sees clear video now"
         for grant in people.state.grants.values()
         if grant.is_break_glass and grant.state is GrantState.APPROVED
@@ -134,7 +135,7 @@ def _glass_alarms(people: PeopleServices | None) -> list[str]:
 
 async def _tell(parts: Parts, people: PeopleServices | None, address: str, told: Parent, clock: Clock) -> None:
     while True:
-        alarms = [*parts.alarms(), *_glass_alarms(people)]
+        alarms = [*parts.alarms(), *_people_alarms(people)]
         told.report(WebReport(address, parts.hub.streams, parts.hub.viewers, alarms).to_json())
         await clock.sleep(_REPORT_EVERY_S)
 

@@ -23,8 +23,7 @@ def add_provider(api: FastAPI, services: PeopleServices) -> None:
     @api.post("/api/provider/begin", summary="Sign in elsewhere", operation_id="begin_provider", **ruled(ANYBODY))
     async def begin(request: Request) -> Response:
         """Says where the browser is to go."""
-        from_where(request)
-        return _sent(request, await provider.begin(_back(request)))
+        return _sent(request, await provider.begin(_back(request), from_where(request)))
 
     @api.post(
         "/api/account/provider/begin",
@@ -34,7 +33,7 @@ def add_provider(api: FastAPI, services: PeopleServices) -> None:
     )
     async def link(request: Request, caller: Annotated[Caller, Depends(services.may(Action.ACCOUNT))]) -> Response:
         """Says where the browser is to go."""
-        return _sent(request, await provider.begin(_back(request), caller.who))
+        return _sent(request, await provider.begin(_back(request), from_where(request), caller.who))
 
     @api.get(RETURN, summary="Come back from elsewhere", operation_id="end_provider", **ruled(ANYBODY))
     async def end(

@@ -65,7 +65,8 @@ class PatientHttp(H11Protocol):
     def _is_answering(self) -> bool:
         has_upgraded = self.transport.get_protocol() is not self
         cycle = getattr(self, "cycle", None)  # None before the first request, whatever its type says
-        return has_upgraded or (cycle is not None and not cycle.response_complete)
+        # While its body is still to come, a request is not finished, and nobody waits for it for ever.
+        return has_upgraded or (cycle is not None and not cycle.response_complete and not cycle.more_body)
 
     def _expect_request(self) -> None:
         if self._asking is None:

@@ -9,11 +9,12 @@ from civicam.access import sessions
 from civicam.access.decide import SESSION_NS, Action
 from civicam.access.models import SessionId, TokenId
 from civicam.access.sign_in import codes
+from civicam.access.sign_in.door import Coming
 from civicam.core.ids import parse_camera_id
 from civicam.web.bearer import Caller, forget, from_where, remember
 from civicam.web.gate import moment
 from civicam.web.people_models import (
-    Coming,
+    ComingWanted,
     Invitation,
     Me,
     Recovery,
@@ -67,7 +68,7 @@ def add_sign_in(api: FastAPI, services: PeopleServices) -> None:
 
     @api.post("/api/invitation", summary="See an invitation", operation_id="invitation", **ruled(ANYBODY))
     async def invitation(request: Request, said: Invitation) -> WelcomeModel:
-        found = await door.welcome(said.invitation, from_where(request))
+        found = await door.welcome(said.invitation, said.invitation_code, from_where(request))
         return WelcomeModel(
             login=found.login,
             name=found.name,
@@ -77,8 +78,9 @@ def add_sign_in(api: FastAPI, services: PeopleServices) -> None:
         )
 
     @api.post("/api/invitation/accept", summary="Accept it", operation_id="accept", **ruled(ANYBODY))
-    async def accept(request: Request, response: Response, said: Coming) -> Recovery:
-        opened, recovery = await door.come(said.invitation, said.password, said.code, from_where(request))
+    async def accept(request: Request, response: Response, said: ComingWanted) -> Recovery:
+        coming = Coming(said.invitation, said.invitation_code, said.password, said.code)
+        opened, recovery = await door.come(coming, from_where(request))
         remember(request, response, opened)
         return Recovery(codes=recovery)
 

@@ -18,6 +18,7 @@ from civicam.core.citykey import Entropy
 STEP_S: Final = 30
 _DIGITS: Final = 6
 _SECRET_BYTES: Final = 20
+_TOLD_BYTES: Final = 5
 _RECOVERY_BYTES: Final = 10
 RECOVERY_CODES: Final = 8
 
@@ -80,8 +81,17 @@ def recovery_codes(entropy: Entropy = os.urandom) -> list[str]:
 
 def recovery_id(person: str, code: str) -> str:
     """What finds a recovery code: 80 random bits need no slow hash."""
-    plain = "".join(one for one in code.lower() if one.isalnum())
-    return sha256(f"{person}\0{plain}".encode()).hexdigest()
+    return sha256(f"{person}\0{plain(code)}".encode()).hexdigest()
+
+
+def told_code(entropy: Entropy = os.urandom) -> str:
+    """A code that one person tells another: short, so whoever asks for it is slowed down."""
+    return _grouped(base64.b32encode(entropy(_TOLD_BYTES)).decode().lower())
+
+
+def plain(code: str) -> str:
+    """A code however somebody types it."""
+    return "".join(one for one in code.lower() if one.isalnum())
 
 
 def _grouped(text: str) -> str:

@@ -6,24 +6,24 @@ fails is counted, written down, and told in one way whatever was wrong.
 
 import asyncio
 import base64
+import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from typing import Final, TypeVar
 
 from civicam.access import people, sessions
-from civicam.access.change import Change
-from civicam.access.decide import MINUTE_NS, Who, session_refusal
-from civicam.access.models import Person, PersonState, Session, SessionId, Token, TokenId
-from civicam.access.office import Office
+from civicam.access.change import Change, check_apart
+from civicam.access.decide import MINUTE_NS, Who, session_refusal, token_refusal
+from civicam.access.models import Person, PersonState, Session, SessionId, Token, TokenId, Where
+from civicam.access.office import NOBODY, Office
 from civicam.access.sign_in import codes, passwords
 from civicam.access.sign_in.codes import Codes
 from civicam.access.sign_in.limits import Limits
 from civicam.access.state import State
 from civicam.access.store import Credential, CredentialKind
-from civicam.core.errors import AccessError, BusyError, SignInError
+from civicam.core.errors import AccessError, BusyError, NotAllowedError, SignInError
 from civicam.core.ids import CameraId
 from civicam.ledger.entry import Draft, Kind, Part, PersonId
 
@@ -88,6 +88,23 @@ class Welcome:
     name: str
     secret: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """How somebody who was invited will sign in.
+
+    Attributes:
+        invitation: as it was handed to them.
+        invitation_code: as another administrator told them; empty where it takes none.
+        password: which they chose.
+        code: of their authenticator.
+    """
+
+    invitation: str
+    invitation_code: str
+    password: str
+    code: str
 
 
 class Door:
@@ -177,12 +194,19 @@ class Door:
         self._office.seen(session)
 
     def who_has_token(self, secret: str) -> Who | None:
-        """Whose token that is; whether it is for what is asked says the decision."""
+        """Whose token that is, if it holds; whether it is for what is asked says the decision."""
         if not (secret.startswith(TOKEN_PREFIX) and len(secret) <= _SECRET_LETTERS):
             return None
         token = TokenId(digest(secret))
-        found = self._office.state.tokens.get(token)
-        return Who(found.person, token=token) if found is not None else None
+        if token_refusal(self._office.state, token, self._office.clock.wall_ns()) is not None:
+            return None
+        return Who(self._office.state.tokens[token].person, token=token)
+
+    def where_of(self, who: Who) -> Where:
+        """From where somebody asks who is signed in: where their session began, whatever they show now."""
+        if who.session is None:
+            return Where()
+        return Where(who.session, self._office.state.sessions[who.session].device)
 
     async def make_token(
         self, who: Who, name: str, actions: frozenset[str], cameras: frozenset[CameraId], *, days: float
@@ -206,33 +230,72 @@ class Door:
 
     # Coming in for the first time
 
-    async def invitation(self, person: PersonId) -> str:
+    async def invitation(self, person: PersonId, who: Who | None = None) -> str:
         """A new invitation for somebody who was added; an older one is of no use any more.
 
+        Nobody else can come with it: it opens with a code alone, which other administrators are told
+        (`invitation_code`), and not who has the invitation. At the machine itself there is no such code.
+
+        Args:
+            person: who is invited.
+            who: the administrator who hands it on; None at the machine itself.
+
         Raises:
-            AccessError: they were not added, or have come already.
+            NotAllowedError: they may not invite.
+            AccessError: the person was not added, or has come already.
+            LedgerError: it cannot be written down.
         """
-        if self._office.state.people[person].state is not PersonState.INVITED:
-            raise AccessError("this person has come already")
-        secret, made = self._secret(), codes.new_codes(self._office.entropy)
-        until_ns = self._office.clock.wall_ns() + INVITED_NS
-        body = {"until": until_ns, "secret": made.text}
+        secret = self._secret()
+        body: dict[str, object] = {
+            "until": self._office.clock.wall_ns() + INVITED_NS,
+            "secret": "",
+            "by": who.person if who else "",
+            "device": self.where_of(who).device if who else "",
+            "code": codes.told_code(self._office.entropy) if who else "",
+        }
         sealed = await self._sealed(CredentialKind.INVITATION, digest(secret), person, body)
-        await self._office.in_thread(partial(self._office.store.save, (), [sealed], person))
+        await self._office.carry_out(
+            lambda state, at_ns: people.invite_again(state, who, person, at_ns), credentials=[sealed], forget=person
+        )
         return secret
 
-    async def welcome(self, secret: str, where: From) -> Welcome:
-        """What the invited one needs to choose how they sign in.
+    async def invitation_code(self, person: PersonId, who: Who) -> str:
+        """The code with which somebody's invitation opens, for an administrator who does not have that.
+
+        Raises:
+            NotAllowedError: they may not invite, or it was they who did.
+            AccessError: the person was not invited, or has come already.
+            LedgerError: it cannot be written down.
+        """
+        kept = await self._office.in_thread(
+            lambda: self._office.store.credentials_of(person, CredentialKind.INVITATION)
+        )
+        found = await self._credential(CredentialKind.INVITATION, kept[0].id) if kept else None
+        if found is None:
+            raise AccessError("this person has no invitation")
+        if found[1]["by"] == who.person:
+            raise NotAllowedError("who has the invitation is not told its code", fix="another administrator is")
+        check_apart(Where("", str(found[1]["device"])), self.where_of(who))
+        await self._office.carry_out(lambda state, at_ns: people.tell_invitation_code(state, who, person, at_ns))
+        return str(found[1]["code"])
+
+    async def welcome(self, secret: str, code: str, where: From) -> Welcome:
+        """What the invited one needs to choose how they sign in. It is new each time: who looked before knows nothing.
 
         Raises:
             TooSoonError: it failed too often just now.
-            SignInError: there is no such invitation, or it has lapsed.
+            CodeNeededError: there is such an invitation, and it takes a code.
+            SignInError: there is no such invitation, it has lapsed, or the code is wrong.
         """
-        person, made, _ = await self._invited(secret, where)
+        invitation, body = await self._invited(secret, code, where)
+        person, made = invitation.person, codes.new_codes(self._office.entropy)
+        after = await self._sealed(invitation.kind, invitation.id, person, body | {"secret": made.text})
+        if not await self._office.in_thread(lambda: self._office.store.exchange(invitation, after)):
+            raise SignInError("this invitation was opened elsewhere just now", fix="open it again")
         name = await self._office.in_thread(lambda: self._office.name_of(person))
         return Welcome(name.login, name.name, made.text, made.address(name.login, self._city))
 
-    async def come(self, secret: str, password: str, code: str, where: From) -> tuple[Opened, list[str]]:
+    async def come(self, coming: Coming, where: From) -> tuple[Opened, list[str]]:
         """The invited one has chosen a password, and their authenticator works; they are signed in.
 
         Returns:
@@ -240,17 +303,18 @@ class Door:
 
         Raises:
             TooSoonError: it failed too often just now.
-            SignInError: there is no such invitation, or the code is wrong.
+            SignInError: there is no such invitation, or a code is wrong.
             AccessError: the password may not be chosen.
             LedgerError: it cannot be written down.
         """
-        person, made, invitation = await self._invited(secret, where)
-        name = await self._office.in_thread(lambda: self._office.name_of(person))
-        passwords.check(password, (name.login, *name.name.split(), self._city))
-        used = made.used(code, self._office.clock.wall_ns())
+        invitation, body = await self._invited(coming.invitation, coming.invitation_code, where)
+        person, made = invitation.person, Codes(base64.b32decode(str(body["secret"])))
+        used = made.used(coming.code, self._office.clock.wall_ns()) if body["secret"] else None
         if used is None:
+            self._by_peer.failed(where.peer)
             raise SignInError("this code is wrong", fix="look at the authenticator's newest one")
-        known = await self._in_turn(lambda: passwords.hashed(password, self._office.entropy))
+        name = await self._office.in_thread(lambda: self._office.name_of(person))
+        known = await self._in_turn(lambda: self._chosen(coming.password, (name.login, *name.name.split())))
         recovery = codes.recovery_codes(self._office.entropy)
         kept = [
             await self._sealed(CredentialKind.PASSWORD, person, person, {"hash": known}),
@@ -265,16 +329,32 @@ class Door:
         await self._office.carry_out(lambda state, _: people.activate(state, person), credentials=kept)
         return await self.open(person, "invitation, password and code", where), recovery
 
-    async def _invited(self, secret: str, where: From) -> tuple[PersonId, Codes, Credential]:
+    async def _invited(self, secret: str, code: str, where: From) -> tuple[Credential, dict[str, object]]:
         self._by_peer.check(where.peer)
-        found = await self._credential(CredentialKind.INVITATION, digest(secret[:_SECRET_LETTERS]))
-        if found is not None:
-            credential, body = found
-            if self._office.clock.wall_ns() < int(str(body["until"])):
-                made = Codes(base64.b32decode(str(body["secret"])))
-                return credential.person, made, credential
-        self._by_peer.failed(where.peer)
-        raise SignInError("there is no such invitation, or it has lapsed", fix="ask an administrator for a new one")
+        name = digest(secret[:_SECRET_LETTERS])
+        self._by_login.check(name)
+        found = await self._credential(CredentialKind.INVITATION, name)
+        if found is None or not self._is_open(*found):
+            self._by_peer.failed(where.peer)
+            raise SignInError("there is no such invitation, or it has lapsed", fix="ask an administrator for a new one")
+        wanted = str(found[1]["code"])
+        if wanted and not code:
+            raise CodeNeededError("a code is needed, too", fix="ask another administrator than who invited you")
+        if not hmac.compare_digest(codes.plain(wanted).encode(), codes.plain(code).encode(errors="replace")):
+            self._by_peer.failed(where.peer)
+            self._by_login.failed(name)
+            raise SignInError("the code is wrong", fix="ask another administrator than who invited you")
+        return found
+
+    def _is_open(self, invitation: Credential, body: dict[str, object]) -> bool:
+        person = self._office.state.people.get(invitation.person)
+        is_waiting = person is not None and person.state is PersonState.INVITED
+        return is_waiting and self._office.clock.wall_ns() < int(str(body["until"]))
+
+    def _chosen(self, password: str, about: tuple[str, ...]) -> str:
+        """Blocks: finding out how easily a long password is guessed takes seconds."""
+        passwords.check(password, (*about, self._city))
+        return passwords.hashed(password, self._office.entropy)
 
     # What is known of how people sign in
 
@@ -330,8 +410,9 @@ class Door:
         """Counts it and writes it down; the error says the same whatever was wrong."""
         self._by_login.failed(login)
         self._by_peer.failed(where.peer)
-        parts = {} if person is None else {"person": Part(person.id)}
-        await self._office.write(Draft(Kind.SIGN_IN_FAILED, {"how": "password and code"}, parts))
+        # The public sees the same of a login that nobody has.
+        part = Part(NOBODY if person is None else person.id)
+        await self._office.write(Draft(Kind.SIGN_IN_FAILED, {"how": "password and code"}, {"person": part}))
         return SignInError(_WRONG)
 
     def _secret(self) -> str:

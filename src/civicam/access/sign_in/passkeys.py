@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,13 +20,13 @@ from civicam.access.decide import MINUTE_NS, Action, Ask, Who, require
 from civicam.access.models import PersonState
 from civicam.access.office import Office
 from civicam.access.sign_in.door import Door, From, Opened
+from civicam.access.sign_in.limits import Begun
 from civicam.access.state import State
 from civicam.access.store import Credential, CredentialKind
 from civicam.core.errors import AccessError, SignInError
 from civicam.ledger.entry import Draft, Kind, Part
 
 CHALLENGE_NS: Final = 5 * MINUTE_NS
-_CHALLENGES: Final = 2000
 _MOST_KEYS: Final = 10
 _BYTES: Final = 32
 _HOW: Final = "passkey"
@@ -64,7 +63,6 @@ class Offer:
 class _Challenge:
     secret: bytes
     site: Site
-    until_ns: int
 
 
 class Passkeys:
@@ -78,7 +76,7 @@ class Passkeys:
 
     def __init__(self, office: Office, door: Door, city: str) -> None:
         self._office, self._door, self._city = office, door, city
-        self._challenges: OrderedDict[str, _Challenge] = OrderedDict()
+        self._challenges: Begun[_Challenge] = Begun(office.clock, CHALLENGE_NS)
 
     async def offer_to_add(self, who: Who, site: Site) -> Offer:
         """What the browser of somebody who is signed in is asked for a new passkey.
@@ -92,7 +90,7 @@ class Passkeys:
         if len(known) >= _MOST_KEYS:
             raise AccessError(f"nobody has more than {_MOST_KEYS} passkeys", fix="take one away first")
         name = await self._office.in_thread(lambda: self._office.name_of(who.person))
-        number, challenge = self._challenge(site)
+        number, challenge = self._challenge(site, who.person)
         options = webauthn.generate_registration_options(
             rp_id=site.name,
             rp_name=self._city,
@@ -154,9 +152,9 @@ class Passkeys:
         await self._office.write(Draft(Kind.PERSON, {"what": "passkey taken away"}, {"person": Part(who.person)}))
         await self._office.in_thread(lambda: self._office.store.take(known))
 
-    def offer_to_enter(self, site: Site) -> Offer:
+    def offer_to_enter(self, site: Site, where: From) -> Offer:
         """What the browser of somebody who wants to come in is asked: any passkey of this site."""
-        number, challenge = self._challenge(site)
+        number, challenge = self._challenge(site, where.peer)
         options = webauthn.generate_authentication_options(
             rp_id=site.name, challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
         )
@@ -205,17 +203,15 @@ class Passkeys:
             raise AccessError(_NO)
         return known
 
-    def _challenge(self, site: Site) -> tuple[str, bytes]:
+    def _challenge(self, site: Site, by: str) -> tuple[str, bytes]:
         number, secret = _quoted(self._office.entropy(_BYTES)), self._office.entropy(_BYTES)
-        self._challenges[number] = _Challenge(secret, site, self._office.clock.wall_ns() + CHALLENGE_NS)
-        if len(self._challenges) > _CHALLENGES:
-            self._challenges.popitem(last=False)
+        self._challenges.put(by, number, _Challenge(secret, site))
         return number, secret
 
     def _taken(self, number: str) -> _Challenge:
         """A challenge, which is good once."""
-        found = self._challenges.pop(number, None)
-        if found is None or self._office.clock.wall_ns() >= found.until_ns:
+        found = self._challenges.take(number)
+        if found is None:
             raise AccessError("that was too long ago", fix="try again")
         return found
 

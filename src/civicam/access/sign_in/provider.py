@@ -8,7 +8,6 @@ the provider says. Both factors are then the provider's: a city that sets one up
 import base64
 import hmac
 import json
-from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -23,6 +22,7 @@ from civicam.access.change import Change
 from civicam.access.decide import MINUTE_NS, Action, Ask, Who, require
 from civicam.access.office import Office
 from civicam.access.sign_in.door import Door, From, Opened
+from civicam.access.sign_in.limits import Begun as Waiting
 from civicam.access.state import State
 from civicam.access.store import Credential, CredentialKind
 from civicam.core.errors import AccessError, BusyError, ConfigError, SignInError
@@ -30,7 +30,6 @@ from civicam.ledger.entry import Draft, Kind, Part, PersonId
 
 _BYTES: Final = 32
 _WITHIN_NS: Final = 10 * MINUTE_NS
-_MOST_WAITING: Final = 2000
 _TIMEOUT_S: Final = 10.0
 _ANSWER_BYTES: Final = 256 << 10
 _KNOWN_NS: Final = 60 * MINUTE_NS
@@ -79,7 +78,6 @@ class _Waiting:
     verifier: str
     back: str
     links: Who | None
-    until_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +102,15 @@ class Provider:
     def __init__(self, settings: ProviderSettings, office: Office, door: Door) -> None:
         check_issuer(settings.issuer)
         self._settings, self._office, self._door = settings, office, door
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._waiting: Waiting[_Waiting] = Waiting(office.clock, _WITHIN_NS)
         self._known: _Known | None = None
 
-    async def begin(self, back: str, links: Who | None = None) -> Begun:
+    async def begin(self, back: str, where: From, links: Who | None = None) -> Begun:
         """Sends somebody to the provider.
 
         Args:
             back: the address of this server where they come back.
+            where: where they are.
             links: somebody who is signed in, and links their account there; None to sign in.
 
         Raises:
@@ -123,10 +122,7 @@ class Provider:
             require(self._office.state, Ask(links, Action.ACCOUNT, self._office.clock.wall_ns()))
         about = (await self._provider()).about
         state, cookie, nonce, verifier = (self._random() for _ in range(4))
-        until_ns = self._office.clock.wall_ns() + _WITHIN_NS
-        self._waiting[state] = _Waiting(cookie, nonce, verifier, back, links, until_ns)
-        if len(self._waiting) > _MOST_WAITING:
-            self._waiting.popitem(last=False)
+        self._waiting.put(links.person if links else where.peer, state, _Waiting(cookie, nonce, verifier, back, links))
         query = {
             "response_type": "code",
             "client_id": self._settings.client_id,
@@ -152,12 +148,11 @@ class Provider:
             LedgerError: it cannot be written down.
         """
         self._door.check_peer(where)
-        waiting = self._waiting.pop(state, None)
+        # Any page can send a browser here with any words; what this browser did not begin is nobody's attempt.
+        waiting = self._waiting.take(state)
+        if waiting is None or not hmac.compare_digest(waiting.cookie.encode(), cookie.encode(errors="replace")):
+            raise SignInError("this browser did not begin that, or it was too long ago", fix="begin anew")
         try:
-            if waiting is None or self._office.clock.wall_ns() >= waiting.until_ns:
-                raise SignInError("that was too long ago", fix="begin anew")
-            if not hmac.compare_digest(waiting.cookie.encode(), cookie.encode(errors="replace")):
-                raise SignInError("another browser began this", fix="begin anew")
             subject = await self._subject(waiting, code)
             if waiting.links is not None:
                 await self._link(waiting.links, subject)

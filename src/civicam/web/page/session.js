@@ -113,13 +113,23 @@ const invitation = () => new URLSearchParams(location.hash.slice(1)).get("invita
 async function welcome() {
   if (!invitation()) return;
   find("welcome").showModal();
+  await openInvitation();
+}
+
+async function openInvitation() {
+  say("welcome-said", "");
   try {
-    const found = await post("/api/invitation", { invitation: invitation() });
+    const found = await post("/api/invitation", { invitation: invitation(), invitation_code: find("told-code").value });
+    find("open-invitation").hidden = true;
+    find("come").hidden = false;
     say("welcome-name", `${found.name}, you sign in as ${found.login}.`);
     say("welcome-secret", found.secret.match(/.{1,4}/g).join(" "));
     find("welcome-picture").src = URL.createObjectURL(new Blob([found.picture], { type: "image/svg+xml" }));
   } catch (error) {
-    say("welcome-said", error.message);
+    const isAsked = /a code is needed|the code is wrong/.test(error.message);
+    find("open-invitation").hidden = !isAsked;
+    if (isAsked) find("told-code").focus();
+    say("welcome-said", /a code is needed/.test(error.message) ? "" : error.message);
   }
 }
 
@@ -130,7 +140,12 @@ async function onCome(event) {
     say("welcome-said", "The two passwords are not the same.");
     return;
   }
-  const said = { invitation: invitation(), password: find("new-password").value, code: find("new-code").value };
+  const said = {
+    invitation: invitation(),
+    invitation_code: find("told-code").value,
+    password: find("new-password").value,
+    code: find("new-code").value,
+  };
   try {
     const { codes } = await post("/api/invitation/accept", said);
     history.replaceState(null, "", location.pathname);
@@ -143,6 +158,10 @@ async function onCome(event) {
   }
 }
 
+find("open-invitation").addEventListener("submit", (event) => {
+  event.preventDefault();
+  openInvitation();
+});
 find("sign-in-form").addEventListener("submit", onSignIn);
 find("sign-in").addEventListener("cancel", (event) => event.preventDefault());
 find("welcome").addEventListener("cancel", (event) => event.preventDefault());
