@@ -13,12 +13,13 @@ test:  ## set up, run every test, real RTSP servers included
 	@tools/setup.sh test
 	$(RUN)pytest -n 2 --dist loadfile
 
-check:  ## the four gates: format, lint, strict types, import layers
+check:  ## the gates: format, lint, strict types, import layers; strict types of the control room
 	@tools/setup.sh run
 	$(RUN)ruff format --check .
 	$(RUN)ruff check .
 	$(RUN)mypy
 	$(RUN)lint-imports
+	cd control-room && PATH="$(CURDIR)/.venv/bin:$$PATH" npm run --silent check
 
 format:  ## mend what the first two gates can mend
 	$(RUN)ruff format .
@@ -35,4 +36,4 @@ bench:  ## measure against ffmpeg and GStreamer on this machine (installs both; 
 	$(RUN)python -m bench.ledger
 
 clean:  ## remove what setup, tests and the demo made
-	rm -rf .venv .tools .demo
+	rm -rf .venv .tools .demo control-room/node_modules src/civicam/web/page

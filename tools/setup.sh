@@ -56,3 +56,4 @@ fi
 
 [ -d .venv ] || echo "setup: installing civicam and its libraries from PyPI into .venv"
 UV_PYTHON_DOWNLOADS=never "$uv" sync --quiet --frozen
+tools/build_pages.sh

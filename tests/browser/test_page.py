@@ -134,15 +134,16 @@ def test_from_live_to_recorded_and_back(page: Page, demo: Demo) -> None:
 
 def test_the_keyboard_suffices(page: Page) -> None:
     page.wait_for_selector("#wall button")
-    page.wait_for_selector("#sign-out")
-    page.keyboard.press("Tab")  # to sign out, which comes first
-    page.keyboard.press("Tab")
+    for _ in range(20):  # past what is around the page
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('#wall button')"):
+            break
     page.keyboard.press("Enter")
     page.wait_for_selector("#view[open]")
     frames_move(page)
     page.keyboard.press("Escape")
     page.wait_for_selector("#view:not([open])", state="attached")
-    holds(page, "document.querySelector('#video').src === ''")
+    holds(page, "!document.querySelector('#video')")
 
 
 def test_a_time_without_footage_says_so(page: Page, demo: Demo) -> None:

@@ -53,6 +53,7 @@ def test_nobody_sees_anything_before_they_sign_in_or_after_they_sign_out(strange
     sign_in(stranger, demo, "operator")
     assert who(stranger) == "Dilshod (operator)"
     stranger.wait_for_selector("#wall li")
+    stranger.click("#who-name")
     stranger.click("#sign-out")
     stranger.wait_for_selector("#sign-in[open]")
     assert stranger.locator("#wall li").count() == 0
@@ -72,6 +73,7 @@ def test_a_passkey_is_added_and_lets_in_by_itself(stranger: Page, demo: Demo) ->
     devtools.send("WebAuthn.enable")
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
     sign_in(stranger, demo, "auditor")
+    stranger.click("#who-name")
     stranger.click("#add-passkey")
     until(lambda: "from now on" in stranger.inner_text("#who-said"), "the passkey is added")
     stranger.click("#sign-out")

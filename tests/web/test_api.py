@@ -269,7 +269,7 @@ async def test_the_page_is_served_with_all_that_it_names(city: Path) -> None:
         assert "style=" not in page
         assert " on" + "click" not in page
         named = {f"/page/{name}" for name in page_files() if name != "index.html"}
-        assert named > {"/page/page.css", "/page/page.js", "/page/live.js", "/page/together.js", "/page/icon.svg"}
+        assert named > {"/page/room.css", "/page/room.js", "/page/icon.svg"}
         for path in sorted(named):
             first = await web.client.get(path)
             assert first.status_code == 200

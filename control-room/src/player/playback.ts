@@ -1,92 +1,101 @@
 // One camera's recording with the browser's own controls: passes over gaps, and steps frame by frame.
 
-import { problem, Recording } from "./recording.js";
+import { problemOf, type Camera } from "../api";
+import { t } from "../words";
+import { Recording, type Stretch } from "./recording";
 
 const GAP_SHOWN_MS = 2500; // how long a gap is told before it is passed over
 const EDGE_S = 0.12; // what is loaded ends about so long before a gap, and there a video waits
 const WITHIN_FRAME_MS = 1.5; // a step shows the frame that lasts so long after its start, whatever was rounded
 const STEPS_UP_TO = 2; // faster than this, a recording is shown by its keys alone
 
+/** Is told what is going on, and what is missing: "" where nothing is. */
+export interface Teller {
+  say: (words: string, isBad: boolean) => void;
+  gap: (words: string) => void;
+}
+
 export class Playback {
-  /**
-   * @param {HTMLVideoElement} video where to show it
-   * @param {object} camera as the API lists it
-   * @param {{from: Date, until: Date, speed: number}} asked which stretch, at which wall time over the player's
-   * @param {{say: (words: string, isBad: boolean) => void, gap: (words: string) => void}} tell what is going on, and
-   *   what is missing: "" where nothing is
-   * @param {boolean} isPaused it begins so
-   */
-  constructor(video, camera, asked, tell, isPaused = false) {
-    this.video = video;
-    this.tell = tell;
+  readonly recording: Recording;
+  private passing: { end: number; timer: number } | null = null;
+  private isStepping = false;
+
+  /** @param isPaused it begins so */
+  constructor(
+    private readonly video: HTMLVideoElement,
+    camera: Camera,
+    asked: Stretch,
+    private readonly tell: Teller,
+    isPaused = false,
+  ) {
     this.recording = new Recording(video, camera, asked, (words) => tell.say(words, true));
     this.open(isPaused).catch((error) => this.recording.fail(error));
   }
 
-  close() {
+  close(): void {
     clearTimeout(this.passing?.timer);
     this.tell.gap("");
     this.recording.close();
   }
 
-  get duration() {
+  get duration(): number {
     return this.recording.duration;
   }
 
   /** The wall time of what is shown, in milliseconds since 1970, or null. */
-  get wall() {
+  get wall(): number | null {
     return this.recording.segments.length ? this.recording.wallAt(this.video.currentTime) : null;
   }
 
-  get canStep() {
+  get canStep(): boolean {
     return this.recording.speed <= STEPS_UP_TO;
   }
 
-  async open(isPaused) {
-    this.tell.say("Asking for the recording …", false);
+  private async open(isPaused: boolean): Promise<void> {
+    this.tell.say(t("recording.asking"), false);
     await this.recording.open();
     const { signal } = this.recording.gone;
     for (const name of ["seeking", "timeupdate", "waiting", "play"]) {
       this.video.addEventListener(name, () => this.go(), { signal });
     }
-    this.tell.say("Recorded", false);
+    this.tell.say(t("recording.recorded"), false);
     this.go();
     if (!isPaused) await this.video.play().catch(() => {});
   }
 
   /** Loads what comes, or tells what is missing and goes on after it. */
-  go() {
+  private go(): void {
     const { video, recording } = this;
     const at = video.currentTime;
     const goes = video.readyState > HTMLMediaElement.HAVE_CURRENT_DATA;
     const gap = recording.gapAt(goes ? at : recording.loadedUntil(at) + EDGE_S);
-    const passes = gap && !gap.isLast && !video.paused;
-    recording.load(passes ? gap.end : at);
+    const passes = gap !== null && !gap.isLast && !video.paused;
+    recording.load(gap && passes ? gap.end : at);
     this.tell.gap(gap?.words ?? "");
-    if (passes && this.passing?.end === gap.end) return;
+    if (gap && passes && this.passing?.end === gap.end) return;
     clearTimeout(this.passing?.timer);
     this.passing = null;
-    if (passes) {
-      const timer = setTimeout(() => { video.currentTime = gap.end; }, GAP_SHOWN_MS);
+    if (gap && passes) {
+      const timer = window.setTimeout(() => { video.currentTime = gap.end; }, GAP_SHOWN_MS);
       this.passing = { end: gap.end, timer };
     }
   }
 
-  seekWall(wall) {
+  seekWall(wall: number): void {
     this.video.currentTime = Math.max(0, this.recording.timeOf(wall));
   }
 
   /** Shows the frame after or before the one that is shown; resolves when it was asked for. */
-  async step(go) {
+  async step(go: "back" | "forward"): Promise<void> {
     this.video.pause();
     if (this.isStepping || this.wall === null) return;
     this.isStepping = true;
     try {
       const asked = new URLSearchParams({ at: new Date(Math.floor(this.wall)).toISOString(), go });
       const answer = await fetch(`${this.recording.camera.beside}?${asked}`, { signal: this.recording.gone.signal });
-      if (!answer.ok) throw new Error(await problem(answer));
-      const { at } = await answer.json();
-      if (at === null) this.tell.say(`No frame is near, ${go}.`, false);
+      if (!answer.ok) throw await problemOf(answer);
+      const { at } = (await answer.json()) as { at: string | null };
+      if (at === null) this.tell.say(t("recording.noframe"), false);
       else this.seekWall(Date.parse(at) + WITHIN_FRAME_MS);
     } catch (error) {
       this.recording.fail(error);

@@ -1,6 +1,8 @@
 // Up to four cameras' recordings in step: one clock, which waits for whoever is not loaded yet and never for a gap.
 
-import { Recording } from "./recording.js";
+import type { Camera } from "../api";
+import { t } from "../words";
+import { Recording, type Stretch } from "./recording";
 
 const TICK_MS = 40;
 const JUMP_S = 0.3; // further from the clock than this a video is set to it, nearer it is hurried or held back
@@ -10,44 +12,52 @@ const HURRY = 0.8; // a second's difference as a share of speed
 const MOST_HURRY = 0.15;
 const LONGEST_TICK_S = 0.25; // a page that slept does not leap
 
-export const MOST_TOGETHER = 4;
+export const MOST_TOGETHER = 9;
+
+/** Where a camera is shown. */
+export interface Place {
+  camera: Camera;
+  video: HTMLVideoElement;
+  say: (words: string) => void;
+}
 
 export class Together {
-  /**
-   * @param {{camera: object, video: HTMLVideoElement, say: (words: string) => void}[]} places where to show which
-   * @param {{from: Date, until: Date, speed: number}} asked which stretch
-   * @param {(time: number) => void} shown is told the clock's time
-   */
-  constructor(places, asked, shown) {
-    this.shown = shown;
+  readonly duration: number;
+  isPlaying = true;
+  private readonly from: number;
+  private readonly speed: number;
+  private readonly parts: Part[];
+  private readonly timer: number;
+  private time = 0;
+  private before = performance.now();
+
+  /** @param shown is told the clock's time, in seconds of the player */
+  constructor(places: Place[], asked: Stretch, private readonly shown: (time: number) => void) {
     this.from = asked.from.getTime();
     this.speed = asked.speed;
     this.duration = (asked.until.getTime() - this.from) / 1000 / asked.speed;
-    this.time = 0;
-    this.isPlaying = true;
     this.parts = places.map((place) => new Part(place, asked));
-    this.before = performance.now();
-    this.timer = setInterval(() => this.tick(), TICK_MS);
+    this.timer = window.setInterval(() => this.tick(), TICK_MS);
   }
 
-  close() {
+  close(): void {
     clearInterval(this.timer);
     for (const part of this.parts) part.recording.close();
   }
 
-  wallAt(time) {
+  wallAt(time: number): number {
     return this.from + time * 1000 * this.speed;
   }
 
-  get wall() {
+  get wall(): number {
     return this.wallAt(this.time);
   }
 
-  seek(time) {
+  seek(time: number): void {
     this.time = Math.min(Math.max(0, time), this.duration);
   }
 
-  tick() {
+  private tick(): void {
     const now = performance.now();
     const passed = Math.min((now - this.before) / 1000, LONGEST_TICK_S);
     this.before = now;
@@ -60,18 +70,22 @@ export class Together {
 }
 
 class Part {
-  constructor({ camera, video, say }, asked) {
+  readonly recording: Recording;
+  private readonly video: HTMLVideoElement;
+  private readonly say: (words: string) => void;
+  private hasFailed = false;
+  private isOpen = false;
+
+  constructor({ camera, video, say }: Place, asked: Stretch) {
     this.video = video;
     this.say = say;
-    this.hasFailed = false;
     this.recording = new Recording(video, camera, asked, (words) => { this.hasFailed = true; say(words); });
-    this.isOpen = false;
-    say("Asking for the recording …");
-    this.recording.open().then(() => { this.isOpen = true; say(""); }, (error) => this.recording.fail(error));
+    say(t("recording.asking"));
+    this.recording.open().then(() => { this.isOpen = true; say(""); }, (error: unknown) => this.recording.fail(error));
   }
 
   /** Whether the clock may go on: it waits for pictures that come, and for nobody who has none. */
-  isReady(time) {
+  isReady(time: number): boolean {
     if (this.hasFailed) return true;
     if (!this.isOpen) return false;
     this.recording.load(time);
@@ -79,7 +93,7 @@ class Part {
     return this.recording.isLoaded(time) && !this.video.seeking;
   }
 
-  follow(time, goes) {
+  follow(time: number, goes: boolean): void {
     if (!this.isOpen || this.hasFailed) return;
     const { video, recording } = this;
     const gap = recording.gapAt(time);

@@ -1,94 +1,106 @@
 // Live pictures: fragments from a WebSocket into Media Source Extensions, played as close to now as they come.
 
+import { t } from "../words";
+
 const BEHIND_S = 1.5; // further behind than this, the player jumps to the newest picture
 const LATE_S = 0.35; // further behind than this, it plays a little faster until it is nearly there
 const NEAR_S = 0.15;
 const FASTER = 1.1;
 const KEEP_S = 10; // what was shown longer ago is let go
 const WAITING_MOST = 120; // fragments that wait for the decoder; then it starts anew
-const RETRY_MS = [1000, 10000];
+const RETRY_MS = [1000, 10000] as const;
 const TIMES_KEPT = 300; // frames whose wall time is known
 const NTP_AHEAD_S = 2208988800; // from 1900 to 1970
 const MEDIA_HZ = 90000;
 const NTP_PARTS = 2 ** 32;
 
+type Told = { type: "init"; mime: string } | { type: "state"; text: string; is_bad: boolean };
+
 export class Live {
+  private pause: number = RETRY_MS[0];
+  private ended = false;
+  private readonly times = new Map<number, number>();
+  private timer = 0;
+  private socket: WebSocket;
+  private queue: ArrayBuffer[] | null = null;
+  private source: MediaSource | null = null;
+  private buffer: SourceBuffer | null = null;
+
   /**
-   * @param {HTMLVideoElement} video where to show it
-   * @param {string} url of the WebSocket
-   * @param {(words: string, isBad: boolean) => void} say what is going on
+   * @param video where to show it
+   * @param url of the WebSocket
+   * @param say what is going on, and whether it is bad
    */
-  constructor(video, url, say) {
-    this.video = video;
-    this.url = url;
-    this.say = say;
-    this.pause = RETRY_MS[0];
-    this.ended = false;
-    this.times = new Map();
-    this.connect();
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly url: string,
+    private readonly say: (words: string, isBad: boolean) => void,
+  ) {
+    this.socket = this.connect();
   }
 
   /** When the camera saw what is shown, in milliseconds since 1970, or null. */
-  get wall() {
+  get wall(): number | null {
     const now = this.video.currentTime;
-    let wall = null;
+    let wall: number | null = null;
     for (const [start, at] of this.times) if (start / MEDIA_HZ <= now + 0.001) wall = at;
     return wall;
   }
 
   /** When the camera saw the frame with this `mediaTime`, or null. */
-  wallOf(mediaTime) {
+  wallOf(mediaTime: number): number | null {
     return this.times.get(Math.round(mediaTime * MEDIA_HZ)) ?? null;
   }
 
-  close() {
+  close(): void {
     this.ended = true;
     clearTimeout(this.timer);
     this.socket.close();
     this.forget();
   }
 
-  connect() {
-    this.say("Connecting …", false);
-    this.socket = new WebSocket(this.url);
-    this.socket.binaryType = "arraybuffer";
-    this.socket.onmessage = (event) => this.take(event.data);
-    this.socket.onclose = (event) => this.again(event.reason || "The connection ended.");
+  private connect(): WebSocket {
+    this.say(t("live.connecting"), false);
+    const socket = new WebSocket(this.url);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => this.take(event.data);
+    socket.onclose = (event) => this.again(event.reason || t("live.ended"));
+    return socket;
   }
 
-  again(why) {
+  private again(why: string): void {
     if (this.ended) return;
-    this.say(`${why} Trying again …`, true);
+    this.say(t("live.again", { why }), true);
     this.forget();
-    this.timer = setTimeout(() => this.connect(), this.pause);
+    this.timer = window.setTimeout(() => { this.socket = this.connect(); }, this.pause);
     this.pause = Math.min(this.pause * 2, RETRY_MS[1]);
   }
 
-  take(data) {
+  private take(data: string | ArrayBuffer): void {
     if (typeof data !== "string") {
       this.note(new DataView(data));
       this.queue?.push(data);
       this.feed();
       return;
     }
-    const message = JSON.parse(data);
+    const message = JSON.parse(data) as Told;
     if (message.type === "init") this.begin(message.mime);
     if (message.type === "state") this.say(message.text, message.is_bad);
   }
 
   /** Keeps the time that a frame says of itself (`prft`, ISO/IEC 14496-12, 8.16.5). */
-  note(data) {
+  private note(data: DataView): void {
     if (data.byteLength < 32 || data.getUint32(4) !== 0x70726674) return;
     const wall = (data.getUint32(16) - NTP_AHEAD_S + data.getUint32(20) / NTP_PARTS) * 1000;
     this.times.set(Number(data.getBigUint64(24)), wall);
-    if (this.times.size > TIMES_KEPT) this.times.delete(this.times.keys().next().value);
+    if (this.times.size > TIMES_KEPT) for (const first of this.times.keys()) { this.times.delete(first); break; }
   }
 
-  begin(mime) {
+  private begin(mime: string): void {
     this.pause = RETRY_MS[0];
     this.forget();
     if (!MediaSource.isTypeSupported(mime)) {
-      this.say(`This browser cannot show ${mime}.`, true);
+      this.say(t("live.unsupported", { mime }), true);
       return;
     }
     this.queue = [];
@@ -104,7 +116,7 @@ export class Live {
     };
   }
 
-  forget() {
+  private forget(): void {
     this.times.clear();
     this.queue = null;
     this.buffer = null;
@@ -113,20 +125,21 @@ export class Live {
     this.video.load();
   }
 
-  feed() {
-    if (!this.buffer || this.buffer.updating || !this.queue.length) return;
+  private feed(): void {
+    if (!this.buffer || this.buffer.updating || !this.queue?.length) return;
     if (this.queue.length > WAITING_MOST || this.video.error) {
       this.socket.close(); // what is left out cannot be decoded without: begin anew
       return;
     }
     try {
-      this.buffer.appendBuffer(this.queue.shift());
+      const next = this.queue.shift();
+      if (next) this.buffer.appendBuffer(next);
     } catch {
       this.socket.close();
     }
   }
 
-  appended() {
+  private appended(): void {
     const { video, buffer } = this;
     if (!buffer) return;
     const { buffered } = buffer;

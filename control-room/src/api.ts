@@ -1,0 +1,60 @@
+// Asks this city's server; the types are those of its own description.
+
+import createClient from "openapi-fetch";
+import { signIn } from "./session";
+import type { components, paths } from "./schema";
+
+type Schemas = components["schemas"];
+export type Camera = Schemas["CameraModel"];
+export type City = Schemas["CityModel"];
+export type Coverage = Schemas["CoverageModel"];
+export type Gap = Coverage["gaps"][number];
+export type CasesModel = Schemas["CasesModel"];
+export type Grant = CasesModel["grants"][number];
+export type Me = Schemas["Me"];
+
+// What changes something is JSON, also where there is nothing to say.
+const client = createClient<paths>({ baseUrl: location.origin, headers: { "Content-Type": "application/json" } });
+export const { GET, POST } = client;
+
+/** What the server says cannot be done, in its own words (RFC 9457). */
+export class Refused extends Error {
+  constructor(message: string, readonly status: number) {
+    super(message);
+  }
+}
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** What an answer that is no success says went wrong. */
+export async function problemOf(answer: Response): Promise<Refused> {
+  return refused(await answer.json().catch(() => null), answer);
+}
+
+function refused(said: unknown, answer: Response): Refused {
+  const { title, detail } = (said ?? {}) as { title?: string; detail?: string };
+  return new Refused(detail ?? title ?? String(answer.status), answer.status);
+}
+
+/** Does it once, whoever is signed in; throws `Refused`. */
+export async function once<T>(work: () => Promise<Answer<T>>): Promise<T> {
+  const { data, error, response } = await work();
+  if (!response.ok) throw refused(error, response);
+  return data as T;
+}
+
+/** Does it; where nobody is signed in, somebody signs in first. */
+export async function ask<T>(work: () => Promise<Answer<T>>): Promise<T> {
+  for (;;) {
+    try {
+      return await once(work);
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 401) throw error;
+      await signIn();
+    }
+  }
+}

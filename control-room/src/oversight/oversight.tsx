@@ -1,0 +1,1 @@
+export function Oversight() { return <p />; }

@@ -1,0 +1,88 @@
+// What pages are made of: dialogs, and data that is asked for again and again.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { me } from "./session";
+import { t } from "./words";
+
+interface DialogProps {
+  id: string;
+  title: string;
+  isOpen: boolean;
+  /** Closes it; without it, it stays until what it asks for is done. */
+  onClose?: () => void;
+  children: ComponentChildren;
+}
+
+export function Dialog({ id, title, isOpen, onClose, children }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (isOpen && !dialog.current?.open) dialog.current?.showModal();
+    if (!isOpen && dialog.current?.open) dialog.current.close();
+  }, [isOpen]);
+  return (
+    <dialog
+      id={id}
+      ref={dialog}
+      aria-labelledby={`${id}-title`}
+      onCancel={(event) => { if (!onClose) event.preventDefault(); }}
+      onClose={() => onClose?.()}
+    >
+      <header>
+        <h2 id={`${id}-title`}>{title}</h2>
+        {onClose && <button id={`${id}-close`} type="button" onClick={() => dialog.current?.close()}>{t("close")}</button>}
+      </header>
+      {isOpen && children}
+    </dialog>
+  );
+}
+
+/** What `work` gives, asked for anew every `everyMs` and whenever somebody else is signed in. */
+export function useKept<T>(work: () => Promise<T>, everyMs: number, about: unknown[] = []): Kept<T> {
+  const [data, setData] = useState<T | null>(null);
+  const [trouble, setTrouble] = useState("");
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    let isOver = false;
+    let timer = 0;
+    const go = async (): Promise<void> => {
+      try {
+        const found = await work();
+        if (isOver) return;
+        setData(found);
+        setTrouble("");
+      } catch (error) {
+        if (isOver) return;
+        setTrouble(error instanceof Error ? error.message : String(error));
+      }
+      timer = window.setTimeout(() => void go(), everyMs);
+    };
+    void go();
+    return () => {
+      isOver = true;
+      window.clearTimeout(timer);
+    };
+  }, [round, me.value?.person, ...about]);
+  return { data, trouble, again: () => setRound((one) => one + 1) };
+}
+
+export interface Kept<T> {
+  data: T | null;
+  trouble: string;
+  again: () => void;
+}
+
+/** Says what went wrong, where something did. */
+export function Trouble({ words }: { words: string }) {
+  return words ? <p class="bad" role="alert">{words}</p> : null;
+}
+
+/** Something that a person does: what goes wrong is said beside it. */
+export function useDeed(after: () => void): { said: string; does: (work: () => Promise<unknown>) => void } {
+  const [said, say] = useState("");
+  const does = (work: () => Promise<unknown>): void => {
+    say("");
+    work().then(after, (error: unknown) => say(error instanceof Error ? error.message : String(error)));
+  };
+  return { said, does };
+}

@@ -1,0 +1,50 @@
+// Who is signed in, and that somebody signs in first.
+
+import { computed, signal } from "@preact/signals";
+import { GET, once, POST, Refused, type Me } from "./api";
+
+export const me = signal<Me | null>(null);
+/** Somebody is to sign in. */
+export const isAsked = signal(false);
+export const roles = computed(() => new Set(me.value?.rights.map((right) => right.role) ?? []));
+/** The city asks nobody who they are: this machine's own people look. */
+export const isLocal = signal(false);
+
+let waiting: { promise: Promise<void>; done: () => void } | null = null;
+
+/** Resolves once somebody has signed in. */
+export function signIn(): Promise<void> {
+  if (!waiting) {
+    let done = (): void => {};
+    waiting = { promise: new Promise((resolve) => { done = resolve; }), done: () => done() };
+    me.value = null;
+    isAsked.value = !invitation();
+  }
+  return waiting.promise;
+}
+
+/** Somebody has signed in. */
+export async function entered(): Promise<void> {
+  isAsked.value = false;
+  await findOut();
+  waiting?.done();
+  waiting = null;
+}
+
+/** Finds out who is signed in. */
+export async function findOut(): Promise<void> {
+  try {
+    me.value = await once(() => GET("/api/session"));
+  } catch (error) {
+    me.value = null;
+    isLocal.value = error instanceof Refused && error.status === 404;
+  }
+}
+
+export async function signOut(): Promise<void> {
+  await once(() => POST("/api/session/end")).catch(() => null);
+  location.reload();
+}
+
+/** What stands in the address of somebody who was invited. */
+export const invitation = (): string | null => new URLSearchParams(location.hash.slice(1)).get("invitation");

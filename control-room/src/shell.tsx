@@ -1,0 +1,110 @@
+// What is around every page: where one is, who one is, and the pages that one may use.
+
+import { signal } from "@preact/signals";
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { once, POST } from "./api";
+import { Cases } from "./cases/cases";
+import { isLocal, me, roles, signIn, signOut } from "./session";
+import { goToProvider, hasPasskeys, SignIn } from "./sign_in";
+import { Wall } from "./wall/wall";
+import { Welcome } from "./welcome";
+import { type Key, LANGUAGES, language, speak, t, type Language } from "./words";
+
+interface Page {
+  title: Key;
+  /** Roles that it is for. */
+  roles: string[];
+  load: () => Promise<ComponentType>;
+}
+
+const VIEWERS = ["operator", "investigator"];
+const PAGES: Record<string, Page> = {
+  wall: { title: "page.wall", roles: [...VIEWERS, "local"], load: async () => Wall },
+  cases: { title: "page.cases", roles: [...VIEWERS, "approver", "auditor"], load: async () => Cases },
+  oversight: { title: "page.oversight", roles: ["auditor"], load: async () => (await import("./oversight/oversight")).Oversight },
+  people: { title: "page.people", roles: ["administrator", "auditor"], load: async () => (await import("./people/people")).People },
+  engineering: { title: "page.engineering", roles: ["engineer"], load: async () => (await import("./engineering/engineering")).Engineering },
+};
+
+const place = signal(location.hash.slice(2).split("?")[0] ?? "");
+window.addEventListener("hashchange", () => { place.value = location.hash.slice(2).split("?")[0] ?? ""; });
+
+function mine(): string[] {
+  return Object.keys(PAGES).filter((name) => PAGES[name]?.roles.some((role) => (isLocal.value ? role === "local" : roles.value.has(role as never))));
+}
+
+export function Shell() {
+  const pages = mine();
+  const name = pages.includes(place.value) ? place.value : pages[0];
+  useEffect(() => {
+    if (!me.value && !isLocal.value) void signIn();
+  }, [me.value]);
+  return (
+    <>
+      <a class="skip" href="#main">{t("skip")}</a>
+      <header id="top">
+        <h1 id="city">civicam</h1>
+        <nav aria-label={t("pages")}>
+          <ul>
+            {pages.map((one) => (
+              <li key={one}>
+                <a href={`#/${one}`} {...(one === name ? { "aria-current": "page" as const } : {})}>{t(PAGES[one]!.title)}</a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <Who />
+        <label class="language">
+          <span class="unseen">{t("language")}</span>
+          <select id="language" value={language.value} onChange={(event) => speak(event.currentTarget.value as Language)}>
+            {Object.entries(LANGUAGES).map(([code, words]) => <option key={code} value={code} lang={code}>{words}</option>)}
+          </select>
+        </label>
+      </header>
+      <main id="main" tabIndex={-1}>
+        {name ? <Loaded key={name} name={name} /> : me.value ? <p>{t("norole")}</p> : null}
+      </main>
+      <SignIn />
+      <Welcome />
+    </>
+  );
+}
+
+function Loaded({ name }: { name: string }) {
+  const [Shown, setShown] = useState<ComponentType | null>(null);
+  const [trouble, setTrouble] = useState("");
+  useEffect(() => {
+    PAGES[name]?.load().then((found) => setShown(() => found), (error: Error) => setTrouble(error.message));
+  }, [name]);
+  return Shown ? <Shown /> : <p role="status">{trouble || t("loading")}</p>;
+}
+
+function Who() {
+  const [said, say] = useState("");
+  if (!me.value) return null;
+  const named = [...roles.value].map((role) => t(`role.${role}` as Key)).join(", ");
+  const addPasskey = async (): Promise<void> => {
+    const { challenge, options } = await once(() => POST("/api/account/passkeys/offer"));
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options as unknown as PublicKeyCredentialCreationOptionsJSON);
+    const credential = (await navigator.credentials.create({ publicKey })) as PublicKeyCredential;
+    const answer = credential.toJSON() as Record<string, unknown>;
+    await once(() => POST("/api/account/passkeys", { body: { challenge, answer } }));
+    say(t("who.passkeyed"));
+  };
+  const tries = (work: () => Promise<void>): void => {
+    say("");
+    work().catch((error: Error) => say(error.message));
+  };
+  return (
+    <details id="who">
+      <summary id="who-name">{`${me.value.name} (${named || t("who.norole")})`}</summary>
+      <div class="menu">
+        <button id="sign-out" type="button" onClick={() => void signOut()}>{t("who.out")}</button>
+        {hasPasskeys() && <button id="add-passkey" type="button" onClick={() => tries(addPasskey)}>{t("who.addpasskey")}</button>}
+        <button id="link-provider" type="button" onClick={() => tries(() => goToProvider("/api/account/provider/begin"))}>{t("who.link")}</button>
+        <span id="who-said" role="status">{said}</span>
+      </div>
+    </details>
+  );
+}
