@@ -11,6 +11,12 @@ export type Coverage = Schemas["CoverageModel"];
 export type Gap = Coverage["gaps"][number];
 export type CasesModel = Schemas["CasesModel"];
 export type Grant = CasesModel["grants"][number];
+export type PeopleModel = Schemas["PeopleModel"];
+export type Person = PeopleModel["people"][number];
+export type Change = Schemas["ChangeModel"];
+export type CameraDays = Schemas["CameraDays"];
+export type Machine = Schemas["MachineModel"];
+export type Entry = Schemas["EntryModel"];
 export type Me = Schemas["Me"];
 
 // What changes something is JSON, also where there is nothing to say.

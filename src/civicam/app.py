@@ -195,6 +195,7 @@ class City:
     def web_plan(self) -> WebPlan:
         """What the web process serves."""
         web = self.settings.web
+        metrics = self.settings.metrics
         return WebPlan(
             city=self.settings.city.name,
             ledger=str(self.data.ledger_socket.absolute()),
@@ -216,6 +217,7 @@ class City:
             save_every_s=self.settings.redaction.save_every_s,
             keep_s=int(self.settings.retention.days * 86_400 or _FOR_EVER_S) + 86_400,
             masks=tuple(MaskPlan(mask.camera, mask.polygon, mask.kind) for mask in self.settings.mask),
+            status=f"http://{metrics.host}:{metrics.port}/status" if metrics.port else "",
         )
 
     def people_plan(self) -> PeoplePlan:

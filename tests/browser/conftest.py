@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,11 @@ class Demo:
         _USED[login] = max(number, time.time_ns() // 30_000_000_000 - 1)
         until(lambda: time.time_ns() // 30_000_000_000 >= _USED[login] - 1, "a code that was not used")
         return person.code(_USED[login] * 30_000_000_000)
+
+    @staticmethod
+    def moment(wall_ns: int) -> str:
+        """A moment as a field for dates takes it, in UTC."""
+        return datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
     def recorded(self, camera: str = CAMERA) -> tuple[int, int]:
         """From when until when footage of a camera is durable, in wall nanoseconds."""

@@ -1,1 +1,110 @@
-export function Oversight() { return <p />; }
+// The ledger, to be read: what happened, who looked at what, and what is worth a question.
+
+import { useState } from "preact/hooks";
+import { ask, GET, type Entry } from "../api";
+import { Trouble, useKept } from "../parts";
+import { count, dayTime, t } from "../words";
+import { Patterns } from "./patterns";
+import { isSigned, provenEntry, readCheckpoint } from "./proof";
+
+const EVERY_MS = 5000;
+const STEP = 200;
+const MOST = 500;
+const GLASS = "break-glass";
+
+export function Oversight() {
+  const [last, setLast] = useState(STEP);
+  const [before, setBefore] = useState<number | null>(null);
+  const [kind, setKind] = useState("");
+  const [wanted, want] = useState("");
+  const query = { last, ...(before === null ? {} : { before }) };
+  const ledger = useKept(() => ask(() => GET("/api/ledger", { params: { query } })), EVERY_MS, [last, before]);
+  const people = useKept(() => ask(() => GET("/api/people")), 60_000);
+  const names = new Map(people.data?.people.map((one) => [one.id, one.name]));
+  const entries = [...(ledger.data?.entries ?? [])].reverse();
+  const kinds = [...new Set(entries.map((one) => one.kind))].sort();
+  const shown = entries.filter((one) => (!kind || one.kind === kind) && told(one, names).toLowerCase().includes(wanted.toLowerCase()));
+  const glass = entries.filter((one) => one.kind === GLASS);
+  return (
+    <>
+      <h2>{t("page.oversight")}</h2>
+      <Trouble words={ledger.trouble || people.trouble} />
+      {glass.length > 0 && <p class="bad" role="status">{t("ledger.glass", { count: glass.length })}</p>}
+      <Patterns entries={entries} names={names} />
+      <form id="filter" onSubmit={(event) => event.preventDefault()}>
+        <label>
+          {t("ledger.kind")}
+          <select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>
+            <option value="">{t("ledger.every")}</option>
+            {kinds.map((one) => <option key={one}>{one}</option>)}
+          </select>
+        </label>
+        <label>{t("ledger.find")} <input type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} /></label>
+        <label>
+          {t("ledger.before")}
+          <input type="number" min="0" value={before ?? ""} onChange={(event) => setBefore(event.currentTarget.value ? Number(event.currentTarget.value) : null)} />
+        </label>
+        {last < MOST && <button type="button" onClick={() => setLast(Math.min(MOST, last + STEP))}>{t("ledger.more")}</button>}
+      </form>
+      <p class="quiet" role="status">{ledger.data ? t("ledger.shown", { shown: count(shown.length), size: count(ledger.data.size) }) : t("loading")}</p>
+      <div class="scroll">
+        <table id="ledger">
+          <caption class="unseen">{t("page.oversight")}</caption>
+          <thead><tr><th>{t("ledger.number")}</th><th>{t("ledger.at")}</th><th>{t("ledger.what")}</th><th>{t("ledger.who")}</th><th>{t("ledger.proof")}</th></tr></thead>
+          <tbody>{shown.map((one) => <Row key={one.index} entry={one} names={names} verifier={ledger.data?.verifier ?? ""} />)}</tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+type Names = Map<string, string>;
+
+/** An entry's facts in a line. */
+function facts(entry: Entry): string {
+  return Object.entries(entry.facts).map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(", ") : String(value)}`).join(" · ");
+}
+
+function parts(entry: Entry, names: Names): string {
+  return Object.entries(entry.parts).map(([role, part]) => {
+    if (part === null) return `${role}: ${t("ledger.erased")}`;
+    const { person = "", ...rest } = part as Record<string, string>;
+    const known = names.get(person) ?? (/^0*$/.test(person) ? t("ledger.nobody") : person.slice(0, 8));
+    const more = Object.entries(rest).map(([name, value]) => `${name}: ${value}`).join(", ");
+    return `${role}: ${known}${more ? ` (${more})` : ""}`;
+  }).join(" · ");
+}
+
+const told = (entry: Entry, names: Names): string => `${entry.kind} ${facts(entry)} ${parts(entry, names)}`;
+
+function Row({ entry, names, verifier }: { entry: Entry; names: Names; verifier: string }) {
+  return (
+    <tr class={entry.kind === GLASS ? "bad" : ""} data-kind={entry.kind}>
+      <th scope="row">{entry.index}</th>
+      <td>{dayTime(entry.at)}</td>
+      <td><strong>{entry.kind}</strong><br /><span class="quiet">{facts(entry)}</span></td>
+      <td>{parts(entry, names)}</td>
+      <td><Proof index={entry.index} verifier={verifier} /></td>
+    </tr>
+  );
+}
+
+function Proof({ index, verifier }: { index: number; verifier: string }) {
+  const [said, say] = useState<{ words: string; isBad: boolean } | null>(null);
+  const check = async (): Promise<void> => {
+    try {
+      const checkpoint = await readCheckpoint();
+      if (!(await isSigned(checkpoint, verifier))) throw new Error(t("proof.unsigned"));
+      await provenEntry(checkpoint, index);
+      say({ words: t("proof.holds", { size: count(checkpoint.size) }), isBad: false });
+    } catch (error) {
+      say({ words: t("proof.fails", { why: error instanceof Error ? error.message : String(error) }), isBad: true });
+    }
+  };
+  return (
+    <>
+      <button type="button" class="small" onClick={() => void check()}>{t("proof.check")}<span class="unseen"> {index}</span></button>
+      <span role="status" class={said?.isBad ? "bad" : "well"}>{said?.words}</span>
+    </>
+  );
+}

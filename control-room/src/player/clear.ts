@@ -28,6 +28,7 @@ export class Clear {
   private next: number;
   /** The wall time of the player's zero. */
   private base: number | null = null;
+  private hasBegun = false;
   private timer = 0;
 
   constructor(
@@ -89,7 +90,8 @@ export class Clear {
     this.buffer.appendBuffer(data);
     await new Promise((resolve) => this.buffer?.addEventListener("updateend", resolve, { once: true }));
     if (this.video.error) throw new Error(t("recording.failed"));
-    this.video.autoplay = true;
+    if (this.video.paused && !this.hasBegun) await this.video.play().catch(() => {});
+    this.hasBegun = true;
   }
 
   private opened(mime: string): SourceBuffer {

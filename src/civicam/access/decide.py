@@ -42,7 +42,7 @@ class Action(StrEnum):
     """clear video, under a grant"""
     CASE_OPEN = "case-open"
     CASES_READ = "cases-read"
-    """cases, grants, and how they stand"""
+    """cases, grants, and how they stand; an operator reads of their own broken glass alone"""
     GRANT_ASK = "grant-ask"
     GRANT_DECIDE = "grant-decide"
     GRANT_END = "grant-end"
@@ -55,6 +55,8 @@ class Action(StrEnum):
     PEOPLE_READ = "people-read"
     PEOPLE_EDIT = "people-edit"
     """to invite somebody, and to end all that somebody may"""
+    MACHINE = "machine"
+    """what was recorded by day, storage, workers and alarms"""
     ROLE_ASK = "role-ask"
     ROLE_DECIDE = "role-decide"
 
@@ -89,7 +91,7 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.TEST_STILL: Rule(frozenset({Role.ENGINEER}), is_of_a_camera=True),
     Action.CLEAR: Rule(_VIEWERS, is_of_a_camera=True),
     Action.CASE_OPEN: Rule(frozenset({Role.INVESTIGATOR})),
-    Action.CASES_READ: Rule(_OVERSIGHT | {Role.INVESTIGATOR}),
+    Action.CASES_READ: Rule(_OVERSIGHT | _VIEWERS),
     Action.GRANT_ASK: Rule(frozenset({Role.INVESTIGATOR}), is_of_a_camera=True),
     Action.GRANT_DECIDE: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
     Action.GRANT_END: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
@@ -98,6 +100,7 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.LEDGER_READ: Rule(frozenset({Role.AUDITOR})),
     Action.PEOPLE_READ: Rule(frozenset({Role.ADMINISTRATOR, Role.AUDITOR})),
     Action.PEOPLE_EDIT: Rule(frozenset({Role.ADMINISTRATOR})),
+    Action.MACHINE: Rule(frozenset({Role.ENGINEER})),
     Action.ROLE_ASK: Rule(frozenset({Role.ADMINISTRATOR})),
     Action.ROLE_DECIDE: Rule(frozenset({Role.ADMINISTRATOR})),
 }

@@ -37,6 +37,7 @@ from civicam.web.gate import Gate, moment, parse_moment, parse_window
 from civicam.web.guard import Guard
 from civicam.web.ledger_api import LedgerFiles, add_ledger
 from civicam.web.looks import Ledger, Looks
+from civicam.web.machine_api import add_machine
 from civicam.web.media import Media
 from civicam.web.models import (
     CameraModel,
@@ -46,6 +47,8 @@ from civicam.web.models import (
     GapModel,
     HealthModel,
     ProblemModel,
+    RegisteredModel,
+    RegisterList,
     RegisterModel,
     SpanModel,
 )
@@ -55,6 +58,7 @@ from civicam.web.people_api import add_people, add_roles
 from civicam.web.people_services import PeopleServices
 from civicam.web.problem import as_problem, problem
 from civicam.web.provider_api import add_provider
+from civicam.web.public_pages import PAGES, PublicPages
 from civicam.web.sign_in_api import add_account, add_sign_in
 
 SHOWN: Final = "What moves or newly appeared is covered, in every picture, live and recorded."
@@ -100,6 +104,7 @@ class Services:
         public: what everybody may have of the ledger.
         people: who may sign in, and what they may; None where the city's rule asks for nobody.
         clear: gives clear video to who has a grant.
+        status: where the recorder says how it is; empty if it does not.
     """
 
     city: str
@@ -112,6 +117,7 @@ class Services:
     public: LedgerFiles
     people: PeopleServices | None = None
     clear: ClearMedia | None = None
+    status: str = ""
 
 
 class Application:
@@ -128,6 +134,7 @@ class Application:
         self._described: dict[str, Operation] = {}
         self._purposes: dict[str, Purpose] = {
             "/api/cameras": Purpose.LIST,
+            "/api/register": Purpose.PUBLIC,
             f"{_PATH}/coverage": Purpose.COVERAGE,
             f"{_PATH}/frame": Purpose.PLAYBACK,
         }
@@ -142,7 +149,8 @@ class Application:
             self._described_route(f"{_PATH}/playback.mp4", Purpose.PLAYBACK, self._init, _INIT),
             self._described_route(f"{_PATH}/test.webp", Purpose.TEST_STILL, self._test_still, _TEST_STILL),
             *self._clear_routes(),
-            self._route("/ledger/{name:path}", Purpose.PAGE, self._public),
+            self._route("/ledger/{name:path}", Purpose.PUBLIC, self._public),
+            *self._public_routes(),
             self._ruled(
                 WebSocketRoute(
                     f"{_PATH}/live", live.LiveSocket(self._gate, self._looks, services.media, services.clock).serve
@@ -229,6 +237,20 @@ class Application:
         ]
         return [*routes, self._route("/", Purpose.PAGE, answer_with(page["index.html"]))]
 
+    def _public_routes(self) -> list[BaseRoute]:
+        services = self._services
+        pages = PublicPages(services.city, services.directory, services.public.folder)
+
+        async def page(request: Request, decision: Decision) -> Response:
+            return await pages.page(request)
+
+        async def style(request: Request, decision: Decision) -> Response:
+            return await pages.style(request)
+
+        named = [self._route(f"/public/{name}", Purpose.PUBLIC, _named(page, name)) for name in PAGES]
+        first = self._route("/public", Purpose.PUBLIC, _named(page, PAGES[0]))
+        return [first, *named, self._route("/public/style.css", Purpose.PUBLIC, style)]
+
     async def _openapi(self, request: Request, decision: Decision) -> Response:
         return JSONResponse(self.description())
 
@@ -289,11 +311,26 @@ class Application:
         if self._services.people is not None:
             for add in _PEOPLE_ROUTES:
                 add(api, self._services.people)
+            add_machine(api, self._services.people, self._services.directory, self._services.status)
         return api
 
     def _add_cameras(self, api: FastAPI) -> None:
         def may_list(request: Request) -> Decision:
             return self._gate.decide(request, Purpose.LIST)
+
+        def may_know(request: Request) -> Decision:
+            return self._gate.decide(request, Purpose.PUBLIC)
+
+        @api.get("/api/register", summary="What everybody may know of the cameras", operation_id="register")
+        async def register(decision: Annotated[Decision, Depends(may_know)]) -> RegisterList:
+            found = await self._services.directory.cameras()
+            cameras = [
+                RegisteredModel(
+                    id=camera.id, title=camera.title, purpose=camera.purpose, register_entry=_register_entry(camera)
+                )
+                for camera in found.values()
+            ]
+            return RegisterList(city=self._services.city, cameras=cameras)
 
         @api.get("/api/cameras", summary="The cameras, and how each is", operation_id="cameras")
         async def cameras(decision: Annotated[Decision, Depends(may_list)]) -> CityModel:
@@ -319,12 +356,11 @@ class Application:
     def _camera(self, decision: Decision, camera: Camera) -> CameraModel:
         path = _PATH.replace("{camera}", camera.id)
         state = self._state(decision, camera)
-        register = camera.register
         return CameraModel(
             id=camera.id,
             title=camera.title,
             purpose=camera.purpose,
-            register_entry=RegisterModel(**asdict(register)) if register else None,
+            register_entry=_register_entry(camera),
             state=state.words,
             is_bad=state.is_bad,
             still=f"{path}/still.webp",
@@ -386,6 +422,20 @@ def _instant(wall_ns: int) -> Span:
 
 def _asked_moment(request: Request) -> Span:
     return _instant(parse_moment(request.query_params.get("at", ""), "at"))
+
+
+def _register_entry(camera: Camera) -> RegisterModel | None:
+    return RegisterModel(**asdict(camera.register)) if camera.register else None
+
+
+def _named(answer: Answer, name: str) -> Answer:
+    """An answer for a path that is a name."""
+
+    async def named(request: Request, decision: Decision) -> Response:
+        request.path_params["name"] = name
+        return await answer(request, decision)
+
+    return named
 
 
 def _asked_window(request: Request) -> Span:

@@ -25,6 +25,8 @@ class Purpose(StrEnum):
 
     PAGE = "page"
     """the page itself, its scripts and the description of the API: no camera is named in them"""
+    PUBLIC = "public"
+    """what everybody may see: the register, the counts, the ledger's public files"""
     LIST = "list"
     """which cameras there are, and how each is"""
     STILL = "still"

@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI
 from civicam.access import cases
 from civicam.access.change import Change
 from civicam.access.decide import HOUR_NS, Action
-from civicam.access.models import Case, Grant
+from civicam.access.models import Case, Grant, Role
 from civicam.access.office import Name
 from civicam.access.state import State
 from civicam.core.errors import AccessError, KeyMissingError, RequestError
@@ -46,10 +46,12 @@ def add_cases(api: FastAPI, services: PeopleServices) -> None:
         names = await office.names()
         reasons = await office.in_thread(lambda: _reasons(services))
         state = services.state
+        is_operator = state.roles_of(caller.who.person) == {Role.OPERATOR}
+        grants = [one for one in state.grants.values() if not is_operator or one.person == caller.who.person]
         return CasesModel(
             purposes=[*services.purposes],
-            cases=[_case(one, names) for one in state.cases.values()],
-            grants=[_grant(one, names, reasons, caller) for one in state.grants.values()],
+            cases=[] if is_operator else [_case(one, names) for one in state.cases.values()],
+            grants=[_grant(one, names, reasons, caller) for one in grants],
         )
 
     @api.post(

@@ -1,13 +1,14 @@
 """What the catalogue says of the city's cameras, read on a thread of its own so that no request waits in the loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from civicam.catalogue.catalogue import Catalogue
-from civicam.catalogue.coverage import Coverage
+from civicam.catalogue.coverage import Completeness, Coverage
 from civicam.catalogue.models import Camera
 from civicam.core.clock import Clock
 from civicam.core.errors import NotFoundError
@@ -99,8 +100,24 @@ class Directory:
         """
         return await self._ask(lambda catalogue: catalogue.coverage(key, window, tolerance_ns=_JITTER_NS))
 
+    async def completeness(self, windows: Sequence[Span]) -> list[dict[CameraId, Completeness]]:
+        """How much of what was due is there, in each of `windows`, by camera: all its streams together.
+
+        Raises:
+            CatalogueError: it cannot be read.
+        """
+        return [by_camera(await self._ask(partial(Catalogue.completeness, window=window))) for window in windows]
+
     async def _ask(self, question: Callable[[Catalogue], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: question(self._catalogue))
+
+
+def by_camera(streams: Mapping[StreamKey, Completeness]) -> dict[CameraId, Completeness]:
+    """What the streams of each camera have, together."""
+    found: dict[CameraId, Completeness] = {}
+    for key, one in streams.items():
+        found.setdefault(key.camera, Completeness()).add(one.due_ns, one.playable_ns, one.gap_ns)
+    return found
 
 
 def _shown(camera: Camera) -> StreamKey:

@@ -11,7 +11,7 @@ from civicam.web.problem import problem
 
 PATH_BYTES: Final = 256
 QUERY_BYTES: Final = 512
-_FROM_ELSEWHERE: Final = {"/", "/api/provider/end"}
+_FROM_ELSEWHERE: Final = {"/", "/public", "/api/provider/end"}
 """Where links and redirects of other sites may lead: the page, and back from where somebody signed in.
 No picture or script of theirs may be one of these."""
 BODY_BYTES: Final = 64 << 10
@@ -124,7 +124,7 @@ def _is_from_elsewhere(headers: Headers, path: str) -> bool:
     """A browser says whose page asks (Fetch Metadata). A link from elsewhere may lead to the page, and nowhere else."""
     is_elsewhere = headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}
     is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-    return is_elsewhere and not (is_link and path in _FROM_ELSEWHERE)
+    return is_elsewhere and not (is_link and (path in _FROM_ELSEWHERE or path.startswith("/public/")))
 
 
 def is_same_origin(headers: Headers) -> bool:

@@ -36,7 +36,7 @@ class LedgerFiles:
     """
 
     def __init__(self, folder: LedgerFolder) -> None:
-        self._folder = folder
+        self.folder = folder
 
     async def answer(self, request: Request) -> Response:
         """A file of the ledger, named as C2SP tlog-tiles does.
@@ -54,8 +54,8 @@ class LedgerFiles:
 
     def _path(self, name: str) -> Path | None:
         if name == "checkpoint":
-            return self._folder.checkpoint
-        return self._folder.public / name if _TILE.fullmatch(name) else None
+            return self.folder.checkpoint
+        return self.folder.public / name if _TILE.fullmatch(name) else None
 
 
 def add_ledger(api: FastAPI, services: PeopleServices) -> None:
@@ -75,7 +75,7 @@ def _read(folder: LedgerFolder, keys: PeopleKeys, last: int, before: int | None)
     reader = TileReader(checkpoint.size, files_in(folder.public))
     end = min(reader.size, reader.size if before is None else before)
     found = [_entry(folder, reader, keys, index) for index in range(max(0, end - last), end)]
-    return EntriesModel(size=reader.size, entries=found)
+    return EntriesModel(size=reader.size, verifier=str(read_verifier(folder)), entries=found)
 
 
 def _entry(folder: LedgerFolder, reader: TileReader, keys: PeopleKeys, index: int) -> EntryModel:

@@ -93,3 +93,67 @@ class ProblemModel(_Model):
     title: str
     status: int
     detail: str
+
+
+class DayModel(_Model):
+    """How completely a day of a camera was recorded."""
+
+    day: str = Field(description="UTC, such as 2026-03-01.")
+    due_s: float = Field(description="Seconds that were due, over its streams; 0 where it was not due.")
+    share: float = Field(ge=0, le=1, description="Playable part of what was due; 1 where nothing was.")
+    missing_s: dict[str, float] = Field(description="Seconds that are missing, by cause.")
+
+
+class CameraDays(_Model):
+    """A camera's days, the oldest first."""
+
+    camera: str
+    title: str
+    days: list[DayModel]
+
+
+class VolumeModel(_Model):
+    """A disk with footage."""
+
+    name: str
+    level: str = Field(description="ok, low, full or gone")
+    free_bytes: int
+    total_bytes: int
+    footage_bytes: int
+    limit_bytes: int = Field(description="How much footage may lie there; 0 for no limit.")
+
+
+class WorkerModel(_Model):
+    """A process that records."""
+
+    number: int
+    is_up: bool
+    restarts: int
+    streams: int
+
+
+class MachineModel(_Model):
+    """How the machine is."""
+
+    at: str
+    since: str = Field(description="When the recorder was started.")
+    alarms: list[str]
+    bits_per_s: float = Field(description="What all streams bring now.")
+    volumes: list[VolumeModel]
+    workers: list[WorkerModel]
+
+
+class RegisteredModel(_Model):
+    """What everybody may know of a camera."""
+
+    id: str
+    title: str
+    purpose: str
+    register_entry: RegisterModel | None
+
+
+class RegisterList(_Model):
+    """All cameras of the city."""
+
+    city: str
+    cameras: list[RegisteredModel]

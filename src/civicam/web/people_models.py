@@ -301,4 +301,5 @@ class EntriesModel(_Model):
     """The newest entries."""
 
     size: int
+    verifier: str = Field(description="The key that signs checkpoints (C2SP signed-note).")
     entries: list[EntryModel]

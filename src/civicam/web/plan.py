@@ -67,6 +67,7 @@ class WebPlan:
         save_every_s: how often what is known of a scene is kept.
         keep_s: for how long: as long as footage.
         masks: what is never shown.
+        status: where the recorder says how it is; empty if it does not.
     """
 
     city: str
@@ -89,6 +90,7 @@ class WebPlan:
     save_every_s: int = 600
     keep_s: int = 31 * 86_400
     masks: tuple[MaskPlan, ...] = ()
+    status: str = ""
 
     def to_json(self) -> str:
         """The plan as one line."""

@@ -69,6 +69,7 @@ async def serve(plan: WebPlan, told: Parent, *, clock: Clock, rng: random.Random
                 LedgerFiles(LedgerFolder(Path(plan.ledger_folder))),
                 people,
                 parts.clear(people.office) if people else None,
+                plan.status,
             )
             server = _server(Application(services).app, certificate)
             address = address_of(listening, "https" if certificate else "http")

@@ -1,0 +1,129 @@
+"""What everybody may see, without signing in and without JavaScript: the register, the counts, how to check them."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import Response
+
+from civicam.core.errors import CivicamError
+from civicam.ledger.counts import Counted, LedgerCounts
+from civicam.ledger.entry import Kind
+from civicam.ledger.log import LedgerFolder, read_verifier
+from civicam.ledger.note import Note
+from civicam.ledger.tiles import TileReader, files_in
+from civicam.ledger.verify import open_checkpoint
+from civicam.web.directory import Directory
+
+LANGUAGES: Final = ("en", "ru", "tg")
+PAGES: Final = ("cameras", "counts", "checkpoint", "request")
+_SHOWN: Final = (
+    (Kind.VIEW, "views"),
+    ("clear", "clear"),
+    (Kind.GRANT_APPROVED, "grants"),
+    (Kind.BREAK_GLASS, "glass"),
+    (Kind.HOLD, "holds"),
+    (Kind.DELETION, "deletions"),
+)
+_FOLDER: Final = files("civicam.web").joinpath("public")
+
+
+def words_of(language: str) -> Mapping[str, str]:
+    """The messages of a language, by their names."""
+    found: dict[str, str] = json.loads(_FOLDER.joinpath(f"{language}.json").read_text("utf-8"))
+    return found
+
+
+class PublicPages:
+    """Makes the pages.
+
+    Args:
+        city: the city's name.
+        directory: which cameras there are.
+        ledger: where the ledger lies.
+    """
+
+    def __init__(self, city: str, directory: Directory, ledger: LedgerFolder) -> None:
+        self._city, self._directory, self._ledger = city, directory, ledger
+        self._counts = LedgerCounts()
+        self._counting = asyncio.Lock()
+        self._words = {language: words_of(language) for language in LANGUAGES}
+        loader = FunctionLoader(lambda name: _FOLDER.joinpath(name).read_text("utf-8"))
+        self._templates = Environment(
+            loader=loader, autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True
+        )
+        style = _FOLDER.joinpath("public.css").read_bytes()
+        self._style, self._etag = style, f'"{hashlib.blake2b(style, digest_size=12).hexdigest()}"'
+
+    async def page(self, request: Request) -> Response:
+        """One of the pages, in the language that is asked for.
+
+        Raises:
+            NotFoundError: there is no such page.
+            CatalogueError: the cameras cannot be read.
+        """
+        name = request.path_params.get("name", PAGES[0])
+        language = _language(request)
+        facts: dict[str, Any] = {
+            "city": self._city,
+            "language": language,
+            "languages": LANGUAGES,
+            "page": name,
+            "pages": PAGES,
+            "words": self._words[language],
+            **await self._facts(name),
+        }
+        text = self._templates.get_template(f"{name}.html").render(facts)
+        return Response(text, media_type="text/html", headers={"Content-Language": language})
+
+    async def style(self, request: Request) -> Response:
+        """How the pages look."""
+        if request.headers.get("if-none-match") == self._etag:
+            return Response(status_code=304, headers={"ETag": self._etag})
+        return Response(self._style, media_type="text/css", headers={"ETag": self._etag, "Cache-Control": "no-cache"})
+
+    async def _facts(self, name: str) -> dict[str, Any]:
+        if name == "cameras":
+            return {"cameras": [*(await self._directory.cameras()).values()]}
+        if name == "request":
+            return {}
+        async with self._counting:  # the reading blocks, and is done by one at a time
+            return await asyncio.to_thread(self._of_ledger, name)
+
+    def _of_ledger(self, name: str) -> dict[str, Any]:
+        try:
+            verifier = read_verifier(self._ledger)
+            text = self._ledger.checkpoint.read_bytes()
+            checkpoint = open_checkpoint(Note.parse(text), verifier)
+            facts: dict[str, Any] = {
+                "trouble": "",
+                "checkpoint": text.decode(),
+                "verifier": str(verifier),
+                "size": checkpoint.size,
+                "months": [],
+                "shown": [],
+            }
+            if name == "counts":
+                counts = self._counts.read(TileReader(checkpoint.size, files_in(self._ledger.public)))
+                facts |= _table(counts)
+        except (CivicamError, OSError) as error:
+            return {"trouble": str(error), "checkpoint": "", "verifier": "", "size": 0, "months": [], "shown": []}
+        return facts
+
+
+def _table(counts: Mapping[Counted, int]) -> dict[str, Any]:
+    months = sorted({one.month for one in counts}, reverse=True)
+    rows = [(month, [counts.get(Counted(month, str(kind)), 0) for kind, _ in _SHOWN]) for month in months]
+    total = [sum(row[1][at] for row in rows) for at in range(len(_SHOWN))]
+    return {"shown": [name for _, name in _SHOWN], "months": rows, "total": total}
+
+
+def _language(request: Request) -> str:
+    asked = request.query_params.get("lang", "")
+    wanted = [asked, *(one.strip()[:2].lower() for one in request.headers.get("accept-language", "").split(",")[:10])]
+    return next((one for one in wanted if one in LANGUAGES), LANGUAGES[0])

@@ -1,0 +1,247 @@
+"""The control room, used by people of every role against the real system; axe-core finds nothing on any page."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import CAMERAS, PATIENCE_S, Demo, sign_in, until
+
+AXE = Path(__file__).parents[2] / "control-room" / "node_modules" / "axe-core" / "axe.min.js"
+SCREENS = Path(__file__).parents[2] / "docs" / "screens"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+SIZE: Any = {"width": 1280, "height": 800}
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[list[Any]]:
+    contexts: list[Any] = []
+    yield contexts
+    for context in contexts:
+        context.close()
+
+
+def room(browser: Browser, demo: Demo, opened: list[Any], login: str, page: str) -> Page:
+    """The control room of somebody, in a browser of their own."""
+    context = browser.new_context(viewport=SIZE, timezone_id="UTC", locale="en-GB")
+    opened.append(context)
+    found = context.new_page()
+    found.set_default_timeout(PATIENCE_S * 1000)
+    found.goto(demo.address)
+    sign_in(found, demo, login)
+    found.goto(f"{demo.address}#/{page}")
+    return found
+
+
+def is_accessible(page: Page, name: str) -> None:
+    """axe-core's rules for WCAG 2.2 AA; the page is kept as a picture where that is asked for."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate(
+        "async (rules) => (await axe.run(document, { runOnly: rules })).violations"
+        ".map((one) => one.id + ': ' + one.nodes.map((node) => node.html).join(' | '))",
+        RULES,
+    )
+    assert found == []
+    if os.environ.get("CIVICAM_WRITE_SCREENS"):
+        SCREENS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENS / f"{name}.png")
+
+
+def test_the_wall_is_accessible_and_a_tile_with_the_focus_is_live(
+    browser: Browser, demo: Demo, opened: list[Any]
+) -> None:
+    page = room(browser, demo, opened, "operator", "wall")
+    until(
+        lambda: (
+            page.evaluate("[...document.querySelectorAll('#wall img')].filter(i => i.naturalWidth).length") == CAMERAS
+        ),
+        "stills",
+    )
+    is_accessible(page, "wall")
+    page.locator("#wall button").first.focus()
+    until(lambda: page.evaluate("document.querySelector('#wall video')?.videoWidth > 0"), "live in the tile")
+    page.locator("#wall button").first.click()
+    page.wait_for_selector("#view[open]")
+    until(lambda: page.inner_text("#view-state").startswith("Live"), "live")
+    is_accessible(page, "live")
+
+
+def test_a_layout_is_kept_and_tiles_are_moved_with_keys(browser: Browser, demo: Demo, opened: list[Any]) -> None:
+    page = room(browser, demo, opened, "operator", "wall")
+    page.wait_for_selector("#wall li")
+    names = "[...document.querySelectorAll('#wall li')].map((one) => one.dataset.camera)"
+    before = page.evaluate(names)
+    moved = [before[1], before[0], *before[2:]]
+    page.locator("#wall button").first.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    until(lambda: page.evaluate(names) == moved, "the tile is moved")
+    page.click("#layouts summary")
+    page.fill("#layout-name", "evening")
+    page.select_option("#columns", "1")
+    page.get_by_role("button", name="Keep this layout").click()
+    page.reload()
+    page.wait_for_selector("#wall li")
+    assert page.evaluate(names) == before
+    page.click("#layouts summary")
+    page.select_option("#layout", "evening")
+    until(lambda: page.evaluate(names) == moved, "the layout is back")
+
+
+def test_a_case_from_asking_to_the_end_of_what_was_granted(browser: Browser, demo: Demo, opened: list[Any]) -> None:
+    asker = room(browser, demo, opened, "investigator", "cases")
+    asker.wait_for_selector("#open-case")
+    asker.click("#open-case summary")
+    asker.fill("#open-case [name=number]", "7/26")
+    asker.fill("#open-case [name=legal]", "CPC 12")
+    asker.get_by_role("button", name="Open it").click()
+    asker.get_by_role("heading", name="Case 7/26").wait_for()
+    start_ns, _ = demo.recorded()
+    asker.click("#ask-grant summary")
+    asker.select_option("#ask-grant [name=case]", "7/26")
+    asker.fill("#ask-grant [name=from]", demo.moment(start_ns + 2_000_000_000))
+    asker.fill("#ask-grant [name=to]", demo.moment(start_ns + 22_000_000_000))
+    asker.fill("#ask-grant [name=reason]", "a red lorry")
+    asker.locator("#ask-grant [name=camera]").first.check()
+    is_accessible(asker, "cases")
+    asker.get_by_role("button", name="Ask for it").click()
+    mine = asker.locator(".grant", has_text="a red lorry")
+    mine.get_by_text("waits for a decision").wait_for()
+
+    approver = room(browser, demo, opened, "approver", "cases")
+    waiting = approver.locator(".grant", has_text="a red lorry")
+    waiting.get_by_role("button", name="Approve").click()
+    waiting.get_by_text("approved").wait_for()
+
+    mine.get_by_role("button", name="Watch it clear").click()
+    until(
+        lambda: asker.evaluate(
+            "document.querySelector('#clear-video')?.getVideoPlaybackQuality().totalVideoFrames > 30"
+        ),
+        "clear frames",
+    )
+    mark = asker.inner_text("#watermark")
+    assert "Firuza" in mark
+    assert "7/26" in mark
+    is_accessible(asker, "clear")
+    waiting.get_by_role("button", name="End it now").click()
+    until(lambda: "revoked" in asker.inner_text("#clear-state"), "it ends in mid-view")
+    until(lambda: asker.locator("#clear-video").count() == 0, "nothing of it stays")
+
+
+def test_the_glass_is_broken_and_everybody_with_oversight_sees_it(
+    browser: Browser, demo: Demo, opened: list[Any]
+) -> None:
+    operator = room(browser, demo, opened, "operator", "cases")
+    operator.click("#break-glass summary")
+    operator.fill("#break-glass [name=reason]", "somebody lies on the tracks")
+    operator.locator("#break-glass [name=camera]").first.check()
+    operator.get_by_role("button", name="Break the glass", exact=True).click()
+    auditor = room(browser, demo, opened, "auditor", "oversight")
+    row = auditor.locator("tr[data-kind=break-glass]")
+    row.wait_for()
+    assert "Dilshod" in row.inner_text()
+    assert "somebody lies on the tracks" in row.inner_text()
+
+
+def test_an_auditor_reads_the_ledger_and_checks_an_entry(browser: Browser, demo: Demo, opened: list[Any]) -> None:
+    page = room(browser, demo, opened, "auditor", "oversight")
+    page.wait_for_selector("#ledger tbody tr")
+    first = page.locator("#ledger tbody tr").last
+    first.get_by_role("button").click()
+    until(lambda: "Holds" in first.inner_text(), "the proof holds")
+    page.click("#patterns summary")
+    is_accessible(page, "oversight")
+    # The same entry, with one byte of it changed on the way, does not hold.
+    page.route(
+        "**/ledger/tile/entries/**", lambda route: route.fulfill(body=route.fetch().body().replace(b"kind", b"kinD"))
+    )
+    last = page.locator("#ledger tbody tr").first
+    last.get_by_role("button").click()
+    until(lambda: "Does not hold" in last.inner_text() or "Holds" in last.inner_text(), "an answer")
+    assert "Does not hold" in last.inner_text()
+
+
+def test_administrators_invite_and_give_roles_together(browser: Browser, demo: Demo, opened: list[Any]) -> None:
+    first = room(browser, demo, opened, "zarina", "people")
+    first.click("#invite summary")
+    first.fill("#invite [name=name]", "Shahnoza")
+    first.fill("#invite [name=login]", "shahnoza")
+    first.get_by_role("button", name="Invite").click()
+    first.wait_for_selector("#invitation-link")
+    first.locator("tr", has_text="Shahnoza").get_by_role("button", name="Tell the code").click()
+    until(lambda: "not told" in first.locator("#main [role=alert]").inner_text(), "who invited is not told")
+    second = room(browser, demo, opened, "rustam", "people")
+    row = second.locator("tr", has_text="Shahnoza")
+    row.get_by_role("button", name="Tell the code").click()
+    until(lambda: "Tell them: " in row.inner_text(), "the other one is")
+    first.click("#give-role summary")
+    first.select_option("#give-role [name=person]", label="Behruz (engineer)")
+    first.select_option("#give-role [name=role]", "engineer")
+    first.fill("#give-role [name=hours]", "sat 08:00-12:00")
+    first.get_by_role("button", name="Ask for it").click()
+    is_accessible(first, "people")
+    change = second.locator(".grant", has_text="Make Behruz engineer")
+    change.get_by_role("button", name="Do it").click()
+    change.wait_for(state="detached")
+    until(lambda: "sat 08:00-12:00" in second.locator("tr", has_text="Behruz").inner_text(), "the right is there")
+
+
+def test_an_engineer_sees_what_was_recorded_and_how_the_machine_is(
+    browser: Browser, demo: Demo, opened: list[Any]
+) -> None:
+    page = room(browser, demo, opened, "engineer", "engineering")
+    until(lambda: page.locator("#heat tbody tr").count() == CAMERAS, "every camera has a row")
+    page.wait_for_selector("#volumes tbody tr")
+    assert "ok" in page.inner_text("#volumes")
+    is_accessible(page, "engineering")
+
+
+@pytest.mark.parametrize("language", ["en", "ru", "tg"])
+def test_everybody_sees_the_public_pages_without_signing_in_or_javascript(
+    browser: Browser, demo: Demo, opened: list[Any], language: str
+) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport=SIZE)
+    opened.append(context)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
+    page.goto(f"{demo.address}public?lang={language}")
+    assert page.locator("tbody tr").count() == CAMERAS
+    for name in ("counts", "checkpoint", "request", "cameras"):
+        answer = page.goto(f"{demo.address}public/{name}?lang={language}")
+        assert answer is not None
+        assert answer.status == 200
+        assert page.get_attribute("html", "lang") == language
+
+
+@pytest.mark.parametrize("name", ["cameras", "counts", "checkpoint", "request"])
+def test_public_pages_are_accessible(browser: Browser, demo: Demo, opened: list[Any], name: str) -> None:
+    context = browser.new_context(viewport=SIZE)
+    opened.append(context)
+    page = context.new_page()
+    page.goto(f"{demo.address}public/{name}")
+    is_accessible(page, f"public-{name}")
+
+
+def test_the_room_speaks_other_languages(browser: Browser, demo: Demo, opened: list[Any]) -> None:
+    page = room(browser, demo, opened, "operator", "wall")
+    page.wait_for_selector("#wall li")
+    english = page.inner_text("nav")
+    for language in ("ru", "tg"):
+        page.select_option("#language", language)
+        until(lambda: page.inner_text("nav") != english, "other words")
+        assert page.get_attribute("html", "lang") == language
+    page.reload()
+    page.wait_for_selector("#wall li")
+    assert page.get_attribute("html", "lang") == "tg"
+
+
+def test_signing_in_is_accessible(browser: Browser, demo: Demo, opened: list[Any]) -> None:
+    context = browser.new_context(viewport=SIZE)
+    opened.append(context)
+    page = context.new_page()
+    page.goto(demo.address)
+    page.wait_for_selector("#sign-in[open]")
+    is_accessible(page, "sign-in")
