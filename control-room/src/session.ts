@@ -31,8 +31,12 @@ export async function entered(): Promise<void> {
   waiting = null;
 }
 
-/** Finds out who is signed in. */
+/** The city's name. */
+export const city = signal("civicam");
+
+/** Finds out which city this is, and who is signed in. */
 export async function findOut(): Promise<void> {
+  await once(() => GET("/api/register")).then((found) => { city.value = found.city; }, () => {});
   try {
     me.value = await once(() => GET("/api/session"));
   } catch (error) {

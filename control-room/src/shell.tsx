@@ -5,7 +5,7 @@ import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { once, POST } from "./api";
 import { Cases } from "./cases/cases";
-import { isLocal, me, roles, signIn, signOut } from "./session";
+import { city, isLocal, me, roles, signIn, signOut } from "./session";
 import { goToProvider, hasPasskeys, SignIn } from "./sign_in";
 import { Wall } from "./wall/wall";
 import { Welcome } from "./welcome";
@@ -37,6 +37,7 @@ function mine(): string[] {
 export function Shell() {
   const pages = mine();
   const name = pages.includes(place.value) ? place.value : pages[0];
+  useEffect(() => { document.title = `${city.value} - civicam`; }, [city.value]);
   useEffect(() => {
     if (!me.value && !isLocal.value) void signIn();
   }, [me.value]);
@@ -44,7 +45,7 @@ export function Shell() {
     <>
       <a class="skip" href="#main">{t("skip")}</a>
       <header id="top">
-        <h1 id="city">civicam</h1>
+        <h1 id="city">{city.value}</h1>
         <nav aria-label={t("pages")}>
           <ul>
             {pages.map((one) => (

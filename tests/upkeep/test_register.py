@@ -189,5 +189,8 @@ async def test_each_day_that_has_ended_is_told_once(tmp_path: Path) -> None:
     assert days[0]["recorded-s"] == 0
     assert len({str(entry["day"]) for entry in days}) == len(days) == settled_ns // DAY_NS - (today - 3)
     for entry in days:
-        missing = sum(int(str(entry[f"{cause}-s"])) for cause in ("camera-silent",) if f"{cause}-s" in entry)
+        assert {name for name in entry if name.endswith("-s")} <= {
+            "due-s", "recorded-s", "unexplained-s", "camera-silent-s", "crash-s", "shut-down-s"
+        }  # fmt: skip
+        missing = sum(int(str(entry.get(f"{cause}-s", 0))) for cause in ("camera-silent", "crash", "shut-down"))
         assert missing + int(str(entry["recorded-s"])) + int(str(entry["unexplained-s"])) <= int(str(entry["due-s"]))

@@ -292,6 +292,7 @@ async def test_every_route_of_the_api_is_described(city: Path) -> None:
         paths = {
             route.path
             for route in web.application.api.routes
-            if isinstance(route, Route | WebSocketRoute | APIRoute) and route.path.startswith("/api/cameras")
+            if isinstance(route, Route | WebSocketRoute | APIRoute)
+            and route.path.startswith(("/api/cameras", "/api/register"))
         }
         assert paths == web.application.description()["paths"].keys()

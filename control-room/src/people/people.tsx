@@ -85,7 +85,7 @@ function Row({ person, does, isAdministrator }: RowProps) {
         </ul>
       </td>
       {isAdministrator && (
-        <td class="buttons">
+        <td><div class="buttons">
           {person.state === "invited" && (
             <>
               <button type="button" class="small" onClick={() => does(async () => tell((await once(() => POST("/api/people/{person}/invitation-code", { params: { path } }))).code))}>
@@ -100,7 +100,7 @@ function Row({ person, does, isAdministrator }: RowProps) {
           {person.state === "left" && (
             <button type="button" class="small" onClick={() => change({ kind: "erase", person: person.id })}>{t("person.erase")}</button>
           )}
-        </td>
+        </div></td>
       )}
     </tr>
   );

@@ -21,10 +21,6 @@ export function Wall() {
   const [shown, show] = useState<Camera | null>(null);
   const [isTogether, openTogether] = useState(false);
 
-  if (city) {
-    document.title = `${city.name} - civicam`;
-    document.querySelector("#city")!.textContent = city.name;
-  }
   const cameras = arranged(city?.cameras ?? [], layout);
   const here = chosen.filter((id) => cameras.some((camera) => camera.id === id));
   const bad = cameras.filter((camera) => camera.is_bad).length;

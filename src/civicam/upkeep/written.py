@@ -103,7 +103,9 @@ def day_draft(day_ns: int, streams: Mapping[StreamKey, Completeness]) -> Draft:
         "recorded-s": sum(one.playable_ns for one in streams.values()) // S_NS,
         "unexplained-s": sum(one.unexplained_ns for one in streams.values()) // S_NS,
     }
-    return Draft(Kind.DAY, facts | {f"{cause}-s": ns // S_NS for cause, ns in missing.items() if ns})
+    return Draft(
+        Kind.DAY, facts | {f"{cause.label.replace(' ', '-')}-s": ns // S_NS for cause, ns in missing.items() if ns}
+    )
 
 
 def setting_draft(settings: bytes) -> Draft:

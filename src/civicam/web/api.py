@@ -228,7 +228,12 @@ class Application:
 
         def answer_with(file: PageFile) -> Answer:
             async def answer(request: Request, decision: Decision) -> Response:
-                return _cached(request, file.data, file.media_type, file.etag, "no-cache")
+                if "gzip" not in request.headers.get("accept-encoding", ""):
+                    return _cached(request, file.data, file.media_type, file.etag, "no-cache")
+                etag = f'{file.etag[:-1]}-gzip"'
+                packed = _cached(request, file.gzipped, file.media_type, etag, "no-cache")
+                packed.headers.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
+                return packed
 
             return answer
 

@@ -56,7 +56,7 @@ def _days(camera: CameraId, starts: list[int], found: list[dict[CameraId, Comple
 
 
 def _day(start_ns: int, one: Completeness) -> DayModel:
-    missing = {str(cause): ns / 1e9 for cause, ns in one.gap_ns.items() if ns}
+    missing = {cause.label: ns / 1e9 for cause, ns in one.gap_ns.items() if ns}
     return DayModel(day=moment(start_ns)[:10], due_s=one.due_ns / 1e9, share=min(1.0, one.share), missing_s=missing)
 
 

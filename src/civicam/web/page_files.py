@@ -1,5 +1,6 @@
 """The page and what belongs to it, read once and served from memory."""
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,11 +20,13 @@ class PageFile:
 
     Attributes:
         data: its bytes.
+        gzipped: the same, compressed.
         media_type: what they are.
         etag: changes with them.
     """
 
     data: bytes
+    gzipped: bytes
     media_type: str
     etag: str
 
@@ -36,5 +39,5 @@ def page_files() -> dict[str, PageFile]:
         if media_type is not None:
             data = file.read_bytes()
             etag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
-            found[file.name] = PageFile(data, media_type, etag)
+            found[file.name] = PageFile(data, gzip.compress(data, mtime=0), media_type, etag)
     return found
