@@ -25,6 +25,7 @@ const built = await build({
   metafile: true,
   write: false,
   legalComments: "none",
+  loader: { ".png": "empty" },
 });
 for (const file of built.outputFiles) await writeFile(file.path, file.contents);
 for (const name of ["index.html", "icon.svg"]) await cp(`${here}static/${name}`, `${out}/${name}`);

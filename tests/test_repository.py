@@ -26,8 +26,8 @@ COMPOSITION = {"core/clock.py", "app.py", "recorder/worker.py"}
 
 # What gives out media would be listed here together with the decision that allows it.
 COMMANDS = {
-    "init", "camera add", "camera import", "camera list", "camera describe", "camera remove", "camera test",
-    "person found", "person list",
+    "init", "camera add", "camera import", "camera list", "camera describe", "camera place", "camera remove",
+    "camera test", "person found", "person list",
     "access explain", "run", "status", "check",
     "footage list", "hold add", "hold list", "hold release", "city", "demo",
     "ledger verify", "ledger list", "ledger explain", "ledger key", "witness",

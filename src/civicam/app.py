@@ -218,6 +218,7 @@ class City:
             keep_s=int(self.settings.retention.days * 86_400 or _FOR_EVER_S) + 86_400,
             masks=tuple(MaskPlan(mask.camera, mask.polygon, mask.kind) for mask in self.settings.mask),
             status=f"http://{metrics.host}:{metrics.port}/status" if metrics.port else "",
+            map=str(self.data.map.absolute()),
         )
 
     def people_plan(self) -> PeoplePlan:

@@ -289,6 +289,11 @@ class DataFolder:
         return self.root / "city.key"
 
     @property
+    def map(self) -> Path:
+        """The city's own map, as GeoJSON, where it has one: streets, water, borders."""
+        return self.root / "map.geojson"
+
+    @property
     def catalogue(self) -> Path:
         """The database of what exists."""
         return self.root / "catalogue.sqlite"

@@ -90,6 +90,20 @@ def test_a_layout_is_kept_and_tiles_are_moved_with_keys(browser: Browser, demo: 
     until(lambda: page.evaluate(names) == moved, "the layout is back")
 
 
+def test_the_map_shows_where_cameras_are_and_opens_them(browser: Browser, demo: Demo, opened: list[Any]) -> None:
+    page = room(browser, demo, opened, "operator", "map")
+    until(lambda: page.locator("#map .sign").count() >= 1, "signs")
+    until(lambda: page.locator("#map .map-street").count() > 0, "streets")
+    while page.locator("#map .sign:not(.many)").count() < CAMERAS:
+        page.locator("#map .sign.many").first.click()
+        page.wait_for_timeout(500)
+    assert page.locator("#map .map-cone").count() == CAMERAS
+    is_accessible(page, "map")
+    page.locator("#map .sign").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#view[open]")
+
+
 def test_a_case_from_asking_to_the_end_of_what_was_granted(browser: Browser, demo: Demo, opened: list[Any]) -> None:
     asker = room(browser, demo, opened, "investigator", "cases")
     asker.wait_for_selector("#open-case")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from civicam.app import City, run_recorder
-from civicam.catalogue.models import Camera, RegisterEntry
+from civicam.catalogue.models import Camera, Place, RegisterEntry
 from civicam.catalogue.rollup import DAY_NS
 from civicam.config import DataFolder
 from civicam.core.clock import SystemClock
@@ -152,6 +152,22 @@ def test_what_is_too_long_for_the_ledger_is_refused_before_it_is_written(data: P
     assert say(*ADD[:5], "x" * 201, *SAID).status == 2
     assert say(*ADD[:5], "  ", *SAID).status == 2
     assert [entry for entry in entries(data) if entry["kind"] == "camera"] == []
+
+
+def test_a_camera_is_placed_on_the_map(data: Path, say: Callable[..., Said]) -> None:
+    say(*ADD)
+    assert say("camera", "place", "gate-1", "38.5737", "68.7864", "--direction", "90").status == 0
+    with City.open(DataFolder(data)).catalogue() as catalogue:
+        assert catalogue.cameras()[0].place == Place(38.5737, 68.7864, 90.0)
+    for wrong in (
+        ["91", "0"],
+        ["0", "181"],
+        ["0", "0", "--direction", "360"],
+        ["nan", "0"],
+        ["0", "0", "--reach", "0"],
+    ):
+        assert say("camera", "place", "gate-1", *wrong).status == 2
+    assert say("camera", "place", "gate-9", "0", "0").status == 2
 
 
 def test_a_description_of_no_camera_is_refused(data: Path, say: Callable[..., Said]) -> None:

@@ -83,6 +83,7 @@ async def test_the_cameras_are_listed_with_how_they_are_and_without_where_they_a
                 "keep_days": 30.0,
                 "description": "the crossing, for its lights",
             },
+            "place": None,
             "state": "Live",
             "is_bad": False,
             "still": f"{PATH}/still.webp",
@@ -293,6 +294,6 @@ async def test_every_route_of_the_api_is_described(city: Path) -> None:
             route.path
             for route in web.application.api.routes
             if isinstance(route, Route | WebSocketRoute | APIRoute)
-            and route.path.startswith(("/api/cameras", "/api/register"))
+            and route.path.startswith(("/api/cameras", "/api/register", "/api/map"))
         }
         assert paths == web.application.description()["paths"].keys()

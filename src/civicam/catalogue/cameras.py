@@ -4,7 +4,7 @@ import sqlite3
 from typing import Any
 from urllib.parse import urlsplit
 
-from civicam.catalogue.models import Camera, RegisterEntry
+from civicam.catalogue.models import Camera, Place, RegisterEntry
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.core.spans import Span
@@ -37,6 +37,8 @@ def add_camera(connection: sqlite3.Connection, camera: Camera) -> None:
     set_urls(connection, camera.id, camera.urls, camera.added_ns)
     if camera.register is not None:
         describe_camera(connection, camera.id, camera.register, camera.added_ns)
+    if camera.place is not None:
+        place_camera(connection, camera.id, camera.place)
 
 
 def describe_camera(connection: sqlite3.Connection, camera: CameraId, entry: RegisterEntry, now_ns: int) -> None:
@@ -56,6 +58,19 @@ def describe_camera(connection: sqlite3.Connection, camera: CameraId, entry: Reg
         (camera,),
     ).fetchall():
         _begin_due(connection, stream_id, now_ns)
+
+
+def place_camera(connection: sqlite3.Connection, camera: CameraId, place: Place) -> None:
+    """Sets where it stands.
+
+    Raises:
+        CatalogueError: the city does not have it.
+    """
+    _existing(connection, camera)
+    connection.execute(
+        "REPLACE INTO places (camera, latitude, longitude, direction_deg, view_deg, reach_m) VALUES (?, ?, ?, ?, ?, ?)",
+        (camera, place.latitude, place.longitude, place.direction_deg, place.view_deg, place.reach_m),
+    )
 
 
 def remove_camera(connection: sqlite3.Connection, camera: CameraId, now_ns: int) -> None:
@@ -130,17 +145,20 @@ def list_cameras(connection: sqlite3.Connection, camera: CameraId | None = None)
     ):
         urls.setdefault(name, {})[StreamName(stream)] = url
     rows = connection.execute(
-        f"SELECT {_COLUMNS}, owner, legal_basis, keep_days, description"  # noqa: S608 - our own constant
-        " FROM cameras LEFT JOIN register ON camera = id WHERE ?1 IS NULL OR id = ?1 ORDER BY id",
+        f"SELECT {_COLUMNS}, owner, legal_basis, keep_days, description,"  # noqa: S608 - our own constant
+        " latitude, longitude, direction_deg, view_deg, reach_m FROM cameras"
+        " LEFT JOIN register ON register.camera = id LEFT JOIN places ON places.camera = id"
+        " WHERE ?1 IS NULL OR id = ?1 ORDER BY id",
         (camera,),
     )
     return [_camera(row, urls.get(row[0], {})) for row in rows]
 
 
 def _camera(row: tuple[Any, ...], urls: dict[StreamName, str]) -> Camera:
-    name, title, credentials, purpose, added_ns, removed_ns, *register = row
-    entry = RegisterEntry(*register) if register[0] else None
-    return Camera(CameraId(name), title, urls, credentials, purpose, added_ns, removed_ns, entry)
+    name, title, credentials, purpose, added_ns, removed_ns, *rest = row
+    entry = RegisterEntry(*rest[:4]) if rest[0] else None
+    place = Place(*rest[4:]) if rest[4] is not None else None
+    return Camera(CameraId(name), title, urls, credentials, purpose, added_ns, removed_ns, entry, place)
 
 
 def due_spans(connection: sqlite3.Connection, stream_id: int, window: Span) -> list[Span]:

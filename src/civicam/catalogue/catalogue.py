@@ -11,7 +11,7 @@ from typing import Self
 from civicam.catalogue import cameras, health, holds, segments
 from civicam.catalogue.coverage import Completeness, Coverage, explain
 from civicam.catalogue.database import Database
-from civicam.catalogue.models import Camera, Expired, GapRow, HealthRow, Hold, RegisterEntry, Segment
+from civicam.catalogue.models import Camera, Expired, GapRow, HealthRow, Hold, Place, RegisterEntry, Segment
 from civicam.catalogue.rollup import DAY_NS, HOUR_NS, Hour, HourKey, by_hour, count_window, segment_spans, stored_hours
 from civicam.catalogue.salvage import CONFIGURATION, Row
 from civicam.core.errors import CatalogueError
@@ -139,6 +139,15 @@ class Catalogue:
         """
         with self._database.writing() as connection:
             cameras.describe_camera(connection, camera, entry, now_ns)
+
+    def place_camera(self, camera: CameraId, place: Place) -> None:
+        """Sets where a camera stands.
+
+        Raises:
+            CatalogueError: the city has no such camera.
+        """
+        with self._database.writing() as connection:
+            cameras.place_camera(connection, camera, place)
 
     def set_credentials(self, camera: CameraId, credentials: bytes | None) -> None:
         """Sets the wrapped name and password.

@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, GapCause, StreamKey, StreamName
+
+_MOST_REACH_M: Final = 10_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,34 @@ class RegisterEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a camera stands, and where it looks.
+
+    Attributes:
+        latitude: degrees north (WGS 84).
+        longitude: degrees east.
+        direction_deg: where it looks, clockwise from north; None: it is not known, or it turns.
+        view_deg: how wide it sees.
+        reach_m: how far it sees.
+
+    Raises:
+        CatalogueError: there is no such place.
+    """
+
+    latitude: float
+    longitude: float
+    direction_deg: float | None = None
+    view_deg: float = 60.0
+    reach_m: float = 40.0
+
+    def __post_init__(self) -> None:
+        is_there = -90 <= self.latitude <= 90 and -180 <= self.longitude <= 180
+        looks = self.direction_deg is None or 0 <= self.direction_deg < 360
+        if not (is_there and looks and 0 < self.view_deg <= 360 and 0 < self.reach_m <= _MOST_REACH_M):
+            raise CatalogueError("there is no such place", fix="give degrees: north, east, and clockwise from north")
+
+
+@dataclass(frozen=True, slots=True)
 class Camera:
     """A camera that the city has, or had.
 
@@ -53,6 +84,7 @@ class Camera:
         added_ns: since when it is due to record.
         removed_ns: until when it was due, None while it is.
         register: what the public is told of it; without it the camera does not record.
+        place: where it stands, where that is known.
     """
 
     id: CameraId
@@ -63,6 +95,7 @@ class Camera:
     added_ns: int
     removed_ns: int | None
     register: RegisterEntry | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,12 @@ from civicam.core.ids import StreamKey, StreamName, parse_camera_id
 
 Row = tuple[object, ...]
 
+_NAMES_A_CAMERA = (("cameras", 0), ("register", 0), ("places", 0), ("streams", 1), ("holds", 1), ("health", 0))
+_CAME_LATER = ("health", "register", "days_written", "places")
 CONFIGURATION = {
     "cameras": ("id", "id, title, credentials, purpose, added_ns, removed_ns"),
     "register": ("camera", "camera, owner, legal_basis, keep_days, description"),
+    "places": ("camera", "camera, latitude, longitude, direction_deg, view_deg, reach_m"),
     "streams": ("id", "id, camera, name, url, expired_before_ns"),
     "due": ("stream_id, start_ns", "stream_id, start_ns, end_ns"),
     "days_written": ("day_ns", "day_ns, entry"),
@@ -87,7 +90,7 @@ class OldCatalogue:
     def configuration(self) -> dict[str, list[Row]]:
         """Returns the rows of `CONFIGURATION`'s tables, as far as they can be read."""
         found = {table: self._read(table, *CONFIGURATION[table]) for table in CONFIGURATION}
-        for table, number in (("cameras", 0), ("register", 0), ("streams", 1), ("holds", 1), ("health", 0)):
+        for table, number in _NAMES_A_CAMERA:
             found[table] = [row for row in found[table] if self._is_camera(row[number], table)]
         found["streams"] = [row for row in found["streams"] if row[2] in set(StreamName)]
         return found
@@ -137,5 +140,5 @@ class OldCatalogue:
                 found[row] = None
         except (sqlite3.Error, ValueError) as error:
             # An older civicam's catalogue has none.
-            return any(f"no such table: {table}" in str(error) for table in ("health", "register", "days_written"))
+            return any(f"no such table: {table}" in str(error) for table in _CAME_LATER)
         return True

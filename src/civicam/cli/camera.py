@@ -32,7 +32,7 @@ from civicam.core.ids import StreamName, parse_camera_id
 if TYPE_CHECKING:
     from civicam.app import City
     from civicam.camera.url import CameraUrl, Credentials
-    from civicam.catalogue.models import Camera, RegisterEntry
+    from civicam.catalogue.models import Camera, Place, RegisterEntry
 
 app = typer.Typer(help="Add, list, test and remove cameras.", no_args_is_help=True)
 
@@ -43,7 +43,8 @@ _SEEN = (
     " history; next time use --username with --password-stdin"
 )
 _REGISTER = ("owner", "legal_basis", "keep_days", "description")
-_COLUMNS = ("id", "url", "sub", "title", "purpose", "username", "password", *_REGISTER)
+_PLACE = ("latitude", "longitude", "direction")
+_COLUMNS = ("id", "url", "sub", "title", "purpose", "username", "password", *_REGISTER, *_PLACE)
 
 Username = Annotated[str, typer.Option(help="Who to sign in as.")]
 Owner = Annotated[str, typer.Option(help="Who answers for it; as a rule as the settings say.")]
@@ -68,6 +69,9 @@ class _Entry(NamedTuple):
     legal_basis: str = ""
     keep_days: str = ""
     description: str = ""
+    latitude: str = ""
+    longitude: str = ""
+    direction: str = ""
 
 
 @app.command("add")
@@ -114,7 +118,8 @@ def import_(
     """Add many cameras: all of them or, if one is wrong, none.
 
     Columns: id, url and purpose; owner, legal_basis, keep_days and description, without which it does not record; if
-    you like sub, title, username, password. `civicam city --list` writes such a file.
+    you like sub, title, username, password, latitude, longitude, direction (degrees). `civicam city --list` writes
+    such a file.
 
     Example: civicam camera import cameras.csv
     """
@@ -153,7 +158,7 @@ def parse_list(text: str, name: str) -> list[_Entry]:
                 row.get("sub", ""),
                 row.get("title", ""),
                 login if login.user or login.password else None,
-                *(row.get(name, "") for name in _REGISTER),
+                *(row.get(name, "") for name in (*_REGISTER, *_PLACE)),
             )
         )
     if mistakes:
@@ -249,6 +254,29 @@ def describe(
             ledger.append(camera_draft(replace(known, register=entry), "described"))
         catalogue.describe_camera(known.id, entry, clock.wall_ns())
     say(f"camera {known.id} is described, and records")
+
+
+@app.command("place")
+def place(
+    camera_id: Annotated[str, typer.Argument(metavar="ID")],
+    latitude: Annotated[float, typer.Argument(help="Degrees north.")],
+    longitude: Annotated[float, typer.Argument(help="Degrees east.")],
+    *,
+    direction: Annotated[float | None, typer.Option(help="Where it looks: degrees clockwise from north.")] = None,
+    view: Annotated[float, typer.Option(help="How wide it sees, in degrees.")] = 60.0,
+    reach: Annotated[float, typer.Option(help="How far it sees, in metres.")] = 40.0,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Say where a camera stands, for the map.
+
+    Example: civicam camera place gate-1 38.5737 68.7864 --direction 90 --reach 30
+    """
+    from civicam.app import City
+    from civicam.catalogue.models import Place
+
+    with City.open(folder(data)).catalogue() as catalogue:
+        catalogue.place_camera(parse_camera_id(camera_id), Place(latitude, longitude, direction, view, reach))
+    say(f"camera {camera_id} is on the map")
 
 
 def _register(city: "City", said: _Entry, before: "RegisterEntry | None" = None) -> "RegisterEntry | None":
@@ -435,8 +463,21 @@ def _camera(city: "City", entry: _Entry, now_ns: int) -> "Camera":
     for name, text in (("purpose", entry.purpose), ("title", entry.title or entry.id)):
         if not 1 <= len(text.strip()) <= _MOST_TEXT:
             raise ConfigError(f"its {name} has {len(text.strip())} characters", fix=f"write 1 to {_MOST_TEXT}")
-    register = _register(city, entry)
-    return Camera(camera_id, entry.title or entry.id, urls, sealed, entry.purpose, now_ns, None, register)
+    register, stands = _register(city, entry), _place(entry)
+    return Camera(camera_id, entry.title or entry.id, urls, sealed, entry.purpose, now_ns, None, register, stands)
+
+
+def _place(entry: _Entry) -> "Place | None":
+    """Where a list says that a camera stands."""
+    from civicam.catalogue.models import Place
+
+    if not entry.latitude and not entry.longitude:
+        return None
+    try:
+        direction = float(entry.direction) if entry.direction else None
+        return Place(float(entry.latitude), float(entry.longitude), direction)
+    except ValueError as error:
+        raise ConfigError("its place is no number of degrees", fix="write latitude, longitude and direction") from error
 
 
 def _plain(camera: "Camera") -> dict[str, object]:
@@ -448,6 +489,7 @@ def _plain(camera: "Camera") -> dict[str, object]:
         "urls": {str(name): redact(url) for name, url in camera.urls.items()},
         "signs_in": camera.credentials is not None,
         "purpose": camera.purpose,
+        "place": asdict(camera.place) if camera.place else None,
         "register_entry": asdict(camera.register) if camera.register else None,
         "added_ns": camera.added_ns,
         "removed_ns": camera.removed_ns,

@@ -229,6 +229,7 @@ def _write_truth(
 
 def rows(server: "CityServer", specs: "Sequence[CityCamera]", order: _Order) -> list[dict[str, str]]:
     """The cameras as `camera import` reads them."""
+    from civicam.city.places import place_of
     from civicam.core.ids import StreamName
 
     return [
@@ -242,10 +243,11 @@ def rows(server: "CityServer", specs: "Sequence[CityCamera]", order: _Order) -> 
             "legal_basis": "none is needed: nobody is in these pictures",
             "keep_days": "30",
             "description": "a drawn street with drawn people",
+            **place_of(number),
             "username": order.username if order.password else "",
             "password": order.password,
         }
-        for spec in specs
+        for number, spec in enumerate(specs)
     ]
 
 

@@ -161,10 +161,12 @@ def _scenario(cameras: int) -> str:
 def _install(city: "City", listed: Sequence[dict[str, str]]) -> None:
     """Makes the city's cameras those of the simulation: new addresses and passwords for old ones."""
     from civicam.camera.url import Credentials
-    from civicam.catalogue.models import Camera, RegisterEntry
+    from civicam.catalogue.models import Camera, Place, RegisterEntry
+    from civicam.city.places import street_map
     from civicam.core.clock import SystemClock
 
     clock = SystemClock()
+    city.data.map.write_text(json.dumps(street_map(len(listed))), "utf-8")
     with city.catalogue() as catalogue:
         known = {camera.id for camera in catalogue.cameras()}
         for row in listed:
@@ -179,6 +181,8 @@ def _install(city: "City", listed: Sequence[dict[str, str]]) -> None:
                 register = RegisterEntry(row["owner"], row["legal_basis"], float(row["keep_days"]), row["description"])
                 camera = Camera(camera_id, row["title"], urls, sealed, row["purpose"], clock.wall_ns(), None, register)
                 catalogue.add_camera(camera)
+            place = Place(float(row["latitude"]), float(row["longitude"]), float(row["direction"]))
+            catalogue.place_camera(camera_id, place)
         for camera_id in known:
             catalogue.remove_camera(camera_id, now_ns=clock.wall_ns())
 

@@ -9,20 +9,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from civicam.catalogue.coverage import Coverage
 from civicam.catalogue.models import Camera
 from civicam.core.clock import Clock
-from civicam.core.errors import CivicamError, RequestError
+from civicam.core.errors import CivicamError, NotFoundError, RequestError
 from civicam.core.spans import Span
 from civicam.player import hls
 from civicam.player.playback import FASTEST, LONGEST_NS, SLOWEST
@@ -46,6 +47,7 @@ from civicam.web.models import (
     FrameModel,
     GapModel,
     HealthModel,
+    PlaceModel,
     ProblemModel,
     RegisteredModel,
     RegisterList,
@@ -105,6 +107,7 @@ class Services:
         people: who may sign in, and what they may; None where the city's rule asks for nobody.
         clear: gives clear video to who has a grant.
         status: where the recorder says how it is; empty if it does not.
+        map: the city's own map, which it may have.
     """
 
     city: str
@@ -118,6 +121,7 @@ class Services:
     people: PeopleServices | None = None
     clear: ClearMedia | None = None
     status: str = ""
+    map: Path | None = None
 
 
 class Application:
@@ -151,6 +155,7 @@ class Application:
             *self._clear_routes(),
             self._route("/ledger/{name:path}", Purpose.PUBLIC, self._public),
             *self._public_routes(),
+            self._described_route("/api/map", Purpose.PUBLIC, self._map, _MAP),
             self._ruled(
                 WebSocketRoute(
                     f"{_PATH}/live", live.LiveSocket(self._gate, self._looks, services.media, services.clock).serve
@@ -256,6 +261,14 @@ class Application:
         first = self._route("/public", Purpose.PUBLIC, _named(page, PAGES[0]))
         return [first, *named, self._route("/public/style.css", Purpose.PUBLIC, style)]
 
+    async def _map(self, request: Request, decision: Decision) -> Response:
+        path = self._services.map
+        if path is None or not path.is_file():
+            raise NotFoundError("the city has no map of its own", fix="put map.geojson into its folder")
+        if path.stat().st_size > _MAP_BYTES:
+            raise NotFoundError("the city's map is too large", fix=f"make it smaller than {_MAP_BYTES >> 20} MiB")
+        return FileResponse(path, media_type="application/geo+json", headers={"Cache-Control": "no-cache"})
+
     async def _openapi(self, request: Request, decision: Decision) -> Response:
         return JSONResponse(self.description())
 
@@ -331,7 +344,11 @@ class Application:
             found = await self._services.directory.cameras()
             cameras = [
                 RegisteredModel(
-                    id=camera.id, title=camera.title, purpose=camera.purpose, register_entry=_register_entry(camera)
+                    id=camera.id,
+                    title=camera.title,
+                    purpose=camera.purpose,
+                    register_entry=_register_entry(camera),
+                    place=_place(camera),
                 )
                 for camera in found.values()
             ]
@@ -366,6 +383,7 @@ class Application:
             title=camera.title,
             purpose=camera.purpose,
             register_entry=_register_entry(camera),
+            place=_place(camera),
             state=state.words,
             is_bad=state.is_bad,
             still=f"{path}/still.webp",
@@ -431,6 +449,20 @@ def _asked_moment(request: Request) -> Span:
 
 def _register_entry(camera: Camera) -> RegisterModel | None:
     return RegisterModel(**asdict(camera.register)) if camera.register else None
+
+
+def _registered(camera: Camera) -> RegisteredModel:
+    return RegisteredModel(
+        id=camera.id,
+        title=camera.title,
+        purpose=camera.purpose,
+        register_entry=_register_entry(camera),
+        place=_place(camera),
+    )
+
+
+def _place(camera: Camera) -> PlaceModel | None:
+    return PlaceModel(**asdict(camera.place)) if camera.place else None
 
 
 def _named(answer: Answer, name: str) -> Answer:
@@ -614,6 +646,13 @@ _INIT: Final = _operation(
     },
     [_SIZE],
 )
+_MAP: Final = _operation(
+    {
+        "summary": "The city's own map",
+        "responses": {"200": {"description": "GeoJSON (RFC 7946).", "content": {"application/geo+json": {}}}},
+    },
+)
+_MAP_BYTES: Final = 8 << 20
 _TEST_STILL: Final = _operation(
     {
         "summary": "One redacted picture, to see whether the camera works",

@@ -16,6 +16,16 @@ class RegisterModel(_Model):
     description: str = Field(description="What it sees, and what for.")
 
 
+class PlaceModel(_Model):
+    """Where a camera stands (WGS 84, degrees), and where it looks."""
+
+    latitude: float
+    longitude: float
+    direction_deg: float | None = Field(description="Clockwise from north; null where it is not known.")
+    view_deg: float
+    reach_m: float
+
+
 class CameraModel(_Model):
     """A camera, and where its views are."""
 
@@ -25,6 +35,7 @@ class CameraModel(_Model):
     register_entry: RegisterModel | None = Field(
         description="What the public is told of it; without it the camera does not record."
     )
+    place: PlaceModel | None
     state: str = Field(description="How its picture is, in words.")
     is_bad: bool = Field(description="Whether somebody should look after it.")
     still: str = Field(description="The path of its newest still.")
@@ -150,6 +161,7 @@ class RegisteredModel(_Model):
     title: str
     purpose: str
     register_entry: RegisterModel | None
+    place: PlaceModel | None
 
 
 class RegisterList(_Model):

@@ -68,6 +68,7 @@ class WebPlan:
         keep_s: for how long: as long as footage.
         masks: what is never shown.
         status: where the recorder says how it is; empty if it does not.
+        map: the path of the city's own map.
     """
 
     city: str
@@ -91,6 +92,7 @@ class WebPlan:
     keep_s: int = 31 * 86_400
     masks: tuple[MaskPlan, ...] = ()
     status: str = ""
+    map: str = ""
 
     def to_json(self) -> str:
         """The plan as one line."""

@@ -70,6 +70,7 @@ async def serve(plan: WebPlan, told: Parent, *, clock: Clock, rng: random.Random
                 people,
                 parts.clear(people.office) if people else None,
                 plan.status,
+                Path(plan.map) if plan.map else None,
             )
             server = _server(Application(services).app, certificate)
             address = address_of(listening, "https" if certificate else "http")
