@@ -25,10 +25,10 @@ async function usePasskey(): Promise<void> {
 
 export function SignIn() {
   const [said, say] = useState("");
-  const [isElsewhere, setElsewhere] = useState(false);
+  const [ways, setWays] = useState({ elsewhere: false, is_founded: true });
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
-    once(() => GET("/api/sign-in")).then((ways) => setElsewhere(ways.elsewhere), () => {});
+    once(() => GET("/api/sign-in")).then(setWays, () => {});
   }, []);
 
   const tries = async (work: () => Promise<unknown>): Promise<void> => {
@@ -52,6 +52,13 @@ export function SignIn() {
   };
   return (
     <Dialog id="sign-in" title={t("signin.title")} isOpen={isAsked.value}>
+      {!ways.is_founded && (
+        <div id="first-start" class="card">
+          <p>{t("first.hint")}</p>
+          <pre>civicam person found LOGIN "NAME"</pre>
+          <p>{t("first.twice")}</p>
+        </div>
+      )}
       <form id="sign-in-form" ref={form} onSubmit={onSubmit}>
         <label>
           {t("signin.login")}
@@ -70,7 +77,7 @@ export function SignIn() {
         {hasPasskeys() && (
           <button id="use-passkey" type="button" onClick={() => void tries(usePasskey)}>{t("signin.passkey")}</button>
         )}
-        {isElsewhere && (
+        {ways.elsewhere && (
           <button id="use-provider" type="button" onClick={() => void goToProvider("/api/provider/begin").catch((error: Error) => say(error.message))}>
             {t("signin.provider")}
           </button>

@@ -249,7 +249,7 @@ class Application:
 
     def _public_routes(self) -> list[BaseRoute]:
         services = self._services
-        pages = PublicPages(services.city, services.directory, services.public.folder)
+        pages = PublicPages(services.city, services.directory, services.public.folder, services.map)
 
         async def page(request: Request, decision: Decision) -> Response:
             return await pages.page(request)

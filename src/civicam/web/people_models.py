@@ -23,6 +23,7 @@ class Ways(_Model):
     """How people sign in here."""
 
     city: str
+    is_founded: bool = Field(description="Its first two administrators have come.")
     elsewhere: bool = Field(description="They may sign in at the city's own provider.")
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
@@ -19,6 +20,7 @@ from civicam.ledger.note import Note
 from civicam.ledger.tiles import TileReader, files_in
 from civicam.ledger.verify import open_checkpoint
 from civicam.web.directory import Directory
+from civicam.web.public_map import drawn_map
 
 LANGUAGES: Final = ("en", "ru", "tg")
 PAGES: Final = ("cameras", "counts", "checkpoint", "request")
@@ -46,10 +48,11 @@ class PublicPages:
         city: the city's name.
         directory: which cameras there are.
         ledger: where the ledger lies.
+        city_map: the city's own map, which it may have.
     """
 
-    def __init__(self, city: str, directory: Directory, ledger: LedgerFolder) -> None:
-        self._city, self._directory, self._ledger = city, directory, ledger
+    def __init__(self, city: str, directory: Directory, ledger: LedgerFolder, city_map: Path | None = None) -> None:
+        self._city, self._directory, self._ledger, self._map = city, directory, ledger, city_map
         self._counts = LedgerCounts()
         self._counting = asyncio.Lock()
         self._words = {language: words_of(language) for language in LANGUAGES}
@@ -89,7 +92,8 @@ class PublicPages:
 
     async def _facts(self, name: str) -> dict[str, Any]:
         if name == "cameras":
-            return {"cameras": [*(await self._directory.cameras()).values()]}
+            cameras = [*(await self._directory.cameras()).values()]
+            return {"cameras": cameras, "map": await asyncio.to_thread(drawn_map, cameras, self._map)}
         if name == "request":
             return {}
         async with self._counting:  # the reading blocks, and is done by one at a time

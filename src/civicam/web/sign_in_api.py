@@ -7,7 +7,8 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from civicam.access import sessions
 from civicam.access.decide import SESSION_NS, Action
-from civicam.access.models import SessionId, TokenId
+from civicam.access.models import Role, SessionId, TokenId
+from civicam.access.people import LEAST_ADMINISTRATORS
 from civicam.access.sign_in import codes
 from civicam.access.sign_in.door import Coming
 from civicam.core.ids import parse_camera_id
@@ -38,7 +39,8 @@ def add_sign_in(api: FastAPI, services: PeopleServices) -> None:
 
     @api.get("/api/sign-in", summary="How to sign in", operation_id="ways", **ruled(ANYBODY))
     async def ways() -> Ways:
-        return Ways(city=services.city, elsewhere=services.provider is not None)
+        is_founded = len(services.state.active_with(Role.ADMINISTRATOR)) >= LEAST_ADMINISTRATORS
+        return Ways(city=services.city, is_founded=is_founded, elsewhere=services.provider is not None)
 
     @api.post("/api/session", summary="Sign in", operation_id="sign_in", status_code=NO_CONTENT, **ruled(ANYBODY))
     async def sign_in(request: Request, response: Response, said: SignIn) -> None:
