@@ -21,6 +21,7 @@ interface Page {
 const VIEWERS = ["operator", "investigator"];
 const PAGES: Record<string, Page> = {
   wall: { title: "page.wall", roles: [...VIEWERS, "local"], load: async () => Wall },
+  playback: { title: "page.playback", roles: [...VIEWERS, "local"], load: async () => (await import("./playback/playback")).PlaybackPage },
   map: { title: "page.map", roles: [...VIEWERS, "engineer", "local"], load: async () => (await import("./map/map")).CityMap },
   cases: { title: "page.cases", roles: [...VIEWERS, "approver", "auditor"], load: async () => Cases },
   oversight: { title: "page.oversight", roles: ["auditor"], load: async () => (await import("./oversight/oversight")).Oversight },

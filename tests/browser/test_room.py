@@ -90,6 +90,50 @@ def test_a_layout_is_kept_and_tiles_are_moved_with_keys(browser: Browser, demo: 
     until(lambda: page.evaluate(names) == moved, "the layout is back")
 
 
+def test_the_timeline_shows_what_there_is_of_cameras_plays_it_and_is_shared(
+    browser: Browser, demo: Demo, opened: list[Any]
+) -> None:
+    page = room(browser, demo, opened, "operator", "playback")
+    boxes = page.locator("#playback-cameras input")
+    boxes.first.wait_for()
+    for number in range(2):
+        boxes.nth(number).check()
+    page.select_option("#span", label="an hour")
+    until(lambda: page.locator(".row svg .heat-4").count() >= 2, "what is playable")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    box = page.locator("#scrub").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for step in range(100):
+        page.mouse.move(box["x"] + box["width"] * (0.6 + step / 400), box["y"] + box["height"] / 2)
+    page.mouse.up()
+    page.wait_for_timeout(1000)
+    assert len(asked) < 30  # a hundred steps, two cameras: no request a pixel
+    start_ns, _ = demo.recorded()
+    page.fill("#at", demo.moment(start_ns + 5_000_000_000))
+    page.keyboard.press("Tab")
+    until(
+        lambda: page.evaluate("[...document.querySelectorAll('.stills img')].every((one) => one.naturalWidth)"),
+        "stills",
+    )
+    is_accessible(page, "playback")
+    page.wait_for_timeout(1000)  # the address follows when the moment rests
+    address = page.evaluate("location.href")
+    assert "cameras=" in address
+    page.click("#play-here")
+    until(
+        lambda: page.evaluate("[...document.querySelectorAll('#screens video')].every((one) => one.currentTime > 1)"),
+        "both play",
+    )
+    page.keyboard.press("Escape")
+    other = page.context.new_page()
+    other.goto(address)
+    until(lambda: other.locator(".row svg").count() == 2, "the link leads to the same cameras")
+    assert other.input_value("#at") == demo.moment(start_ns + 5_000_000_000)
+
+
 def test_the_map_shows_where_cameras_are_and_opens_them(browser: Browser, demo: Demo, opened: list[Any]) -> None:
     page = room(browser, demo, opened, "operator", "map")
     until(lambda: page.locator("#map .sign").count() >= 1, "signs")

@@ -158,6 +158,11 @@ class CatalogueMachine(RuleBasedStateMachine):
     @invariant()
     def coverage_and_completeness_agree_with_the_rows(self) -> None:
         window = (STEP_NS, 70 * HOUR_NS // 10)
+        for key in self.catalogue.streams():
+            by_hour = [one for _, one in self.catalogue.hours(key, window)]
+            whole = self.catalogue.completeness(window).get(key)
+            assert sum(one.due_ns for one in by_hour) == (whole.due_ns if whole else 0)
+            assert sum(one.playable_ns for one in by_hour) == (whole.playable_ns if whole else 0)
         sums = self.catalogue.completeness(window)
         for key in KEYS:
             covered = union((row.start_wall_ns, row.end_wall_ns) for row in self.of(key))

@@ -289,6 +289,17 @@ async def test_the_description_is_the_one_that_is_kept(city: Path) -> None:
     assert described == json.loads(DESCRIPTION.read_text("utf-8")), "python -m civicam.web.describe > docs/openapi.json"
 
 
+async def test_each_hour_says_how_completely_it_was_recorded(city: Path) -> None:
+    async with served(city) as web:
+        asked = {"from": moment(START_NS - 2 * 3600 * S), "to": moment(START_NS + 3600 * S)}
+        found = (await web.client.get(f"{PATH}/hours", params=asked)).json()
+        assert len(found["share"]) == 3
+        assert found["share"][:2] == [None, None]
+        assert 0 < found["share"][2] <= 1
+        too_long = {"from": moment(START_NS), "to": moment(START_NS + 40 * 86_400 * S)}
+        assert (await web.client.get(f"{PATH}/hours", params=too_long)).status_code == 400
+
+
 async def test_every_route_of_the_api_is_described(city: Path) -> None:
     async with served(city) as web:
         paths = {

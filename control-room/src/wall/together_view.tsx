@@ -8,15 +8,22 @@ import { dayTime, localTime, t } from "../words";
 import { Speed } from "./speed";
 import { PLAYBACK_MS } from "./view";
 
-export function TogetherView({ cameras, onClose }: { cameras: Camera[]; onClose: () => void }) {
+interface TogetherProps {
+  cameras: Camera[];
+  /** Where it begins, in milliseconds since 1970; a minute ago without. */
+  at?: number;
+  onClose: () => void;
+}
+
+export function TogetherView({ cameras, at, onClose }: TogetherProps) {
   return (
     <Dialog id="together" title={t("together.title")} isOpen={cameras.length > 0} onClose={onClose}>
-      {cameras.length > 0 && <Screens cameras={cameras} />}
+      {cameras.length > 0 && <Screens cameras={cameras} at={at ?? Math.floor((Date.now() - 60_000) / 1000) * 1000} />}
     </Dialog>
   );
 }
 
-function Screens({ cameras }: { cameras: Camera[] }) {
+function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
   const videos = useRef(new Map<string, HTMLVideoElement>());
   const slider = useRef<HTMLInputElement>(null);
   const group = useRef<Together | null>(null);
@@ -24,7 +31,7 @@ function Screens({ cameras }: { cameras: Camera[] }) {
   const [gaps, setGaps] = useState<Record<string, string>>({});
   const [clock, tellClock] = useState("");
   const [isPlaying, setPlaying] = useState(true);
-  const [moment, setMoment] = useState(() => localTime(Math.floor((Date.now() - 60_000) / 1000) * 1000));
+  const [moment, setMoment] = useState(() => localTime(at));
 
   const tellTime = (time: number): void => {
     if (!slider.current || !group.current) return;

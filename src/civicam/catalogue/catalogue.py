@@ -12,7 +12,17 @@ from civicam.catalogue import cameras, health, holds, segments
 from civicam.catalogue.coverage import Completeness, Coverage, explain
 from civicam.catalogue.database import Database
 from civicam.catalogue.models import Camera, Expired, GapRow, HealthRow, Hold, Place, RegisterEntry, Segment
-from civicam.catalogue.rollup import DAY_NS, HOUR_NS, Hour, HourKey, by_hour, count_window, segment_spans, stored_hours
+from civicam.catalogue.rollup import (
+    DAY_NS,
+    HOUR_NS,
+    Hour,
+    HourKey,
+    by_hour,
+    count_window,
+    segment_spans,
+    stored_hours,
+    stream_hours,
+)
 from civicam.catalogue.salvage import CONFIGURATION, Row
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, StreamKey, StreamName
@@ -316,6 +326,17 @@ class Catalogue:
                 due = cameras.due_spans(connection, stream_id, window)
                 if due:
                     found[_key(name)] = _completeness(connection, stream_id, due, hours)
+        return found
+
+    def hours(self, key: StreamKey, window: Span) -> list[tuple[int, Completeness]]:
+        """Returns each hour that `window` touches, by its first nanosecond, and how much of what was due is there."""
+        with self._reading(key) as (connection, stream_id):
+            stored = stream_hours(connection, stream_id, window)
+            found = []
+            for number in range(window[0] // HOUR_NS, (window[1] - 1) // HOUR_NS + 1):
+                hour = max(window[0], number * HOUR_NS), min(window[1], (number + 1) * HOUR_NS)
+                due = cameras.due_spans(connection, stream_id, hour)
+                found.append((number * HOUR_NS, _completeness(connection, stream_id, due, stored)))
         return found
 
     def totals(self) -> Totals:

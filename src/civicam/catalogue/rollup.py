@@ -68,6 +68,16 @@ def stored_hours(connection: sqlite3.Connection, window: Span) -> dict[HourKey, 
     return {HourKey(row[1], row[0]): _from_row(row[2:]) for row in connection.execute(_SELECT_ALL, hours)}
 
 
+def stream_hours(connection: sqlite3.Connection, stream_id: int, window: Span) -> dict[HourKey, Hour]:
+    """Returns one stream's rows of the hours that `window` touches; each is looked up by itself."""
+    found: dict[HourKey, Hour] = {}
+    for number in range(window[0] // HOUR_NS, (window[1] - 1) // HOUR_NS + 1):
+        row = connection.execute(_SELECT, (number, stream_id)).fetchone()
+        if row is not None:
+            found[HourKey(number, stream_id)] = _from_row(row)
+    return found
+
+
 def segment_spans(connection: sqlite3.Connection, stream_id: int, window: Span) -> list[Span]:
     """Returns the spans of the segments that overlap `window`, by start."""
     return connection.execute(

@@ -47,6 +47,7 @@ from civicam.web.models import (
     FrameModel,
     GapModel,
     HealthModel,
+    HoursModel,
     PlaceModel,
     ProblemModel,
     RegisteredModel,
@@ -65,6 +66,7 @@ from civicam.web.sign_in_api import add_account, add_sign_in
 
 SHOWN: Final = "What moves or newly appeared is covered, in every picture, live and recorded."
 COVERAGE_MOST_S: Final = 86_400.0
+HOURS_MOST_S: Final = 32 * 86_400.0
 PLAYBACK_MOST_S: Final = 14_400.0
 _LEAST_SIDE_PX: Final = 32
 _MOST_SIDE_PX: Final = 4096
@@ -140,6 +142,7 @@ class Application:
             "/api/cameras": Purpose.LIST,
             "/api/register": Purpose.PUBLIC,
             f"{_PATH}/coverage": Purpose.COVERAGE,
+            f"{_PATH}/hours": Purpose.COVERAGE,
             f"{_PATH}/frame": Purpose.PLAYBACK,
         }
         self._description: dict[str, Any] | None = None
@@ -325,6 +328,7 @@ class Application:
         api.add_exception_handler(Exception, _on_fault)
         self._add_cameras(api)
         self._add_coverage(api)
+        self._add_hours(api)
         self._add_frames(api)
         if self._services.people is not None:
             for add in _PEOPLE_ROUTES:
@@ -417,6 +421,22 @@ class Application:
             found = await directory.coverage(key, decision.window)
             events = await self._services.health.events(decision.camera, decision.window)
             return _coverage(decision, found, events)
+
+    def _add_hours(self, api: FastAPI) -> None:
+        def may_know(
+            request: Request,
+            camera: str,
+            start: Annotated[str, Query(alias="from", max_length=40, description=_MOMENT)],
+            end: Annotated[str, Query(alias="to", max_length=40, description=_MOMENT)],
+        ) -> Decision:
+            return self._gate.decide(request, Purpose.COVERAGE, camera, parse_window(start, end, HOURS_MOST_S))
+
+        @api.get(f"{_PATH}/hours", summary="How completely each hour was recorded", operation_id="hours")
+        async def hours(decision: Annotated[Decision, Depends(may_know)]) -> HoursModel:
+            directory = self._services.directory
+            found = await directory.hours(await directory.played_stream(decision.camera), decision.window)
+            share = [round(min(1.0, one.share), 4) if one.due_ns else None for _, one in found]
+            return HoursModel(camera=decision.camera, start=moment(found[0][0]), share=share)
 
     def _add_frames(self, api: FastAPI) -> None:
         def may_step(

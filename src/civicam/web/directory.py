@@ -100,6 +100,14 @@ class Directory:
         """
         return await self._ask(lambda catalogue: catalogue.coverage(key, window, tolerance_ns=_JITTER_NS))
 
+    async def hours(self, key: StreamKey, window: Span) -> list[tuple[int, Completeness]]:
+        """Each hour that `window` touches, and how much of what was due of the stream is there.
+
+        Raises:
+            CatalogueError: it cannot be read.
+        """
+        return await self._ask(lambda catalogue: catalogue.hours(key, window))
+
     async def completeness(self, windows: Sequence[Span]) -> list[dict[CameraId, Completeness]]:
         """How much of what was due is there, in each of `windows`, by camera: all its streams together.
 

@@ -106,6 +106,14 @@ class ProblemModel(_Model):
     detail: str
 
 
+class HoursModel(_Model):
+    """How completely each hour of a camera was recorded."""
+
+    camera: str
+    start: str = Field(serialization_alias="from", description="The first hour's beginning.")
+    share: list[float | None] = Field(description="Of each hour, in order: the playable part of what was due, or null.")
+
+
 class DayModel(_Model):
     """How completely a day of a camera was recorded."""
 
