@@ -34,6 +34,7 @@ bench:  ## measure against ffmpeg and GStreamer on this machine (installs both; 
 	$(RUN)python -m bench.live
 	$(RUN)python -m bench.playback
 	$(RUN)python -m bench.ledger
+	$(RUN)python -m bench.wall
 
 clean:  ## remove what setup, tests and the demo made
 	rm -rf .venv .tools .demo control-room/node_modules src/civicam/web/page

@@ -43,7 +43,7 @@ _CLOCK = SystemClock()
 # Each view is the page's own player. What is noted of a shown frame: its view, its wall time, and when it is presented.
 _OPEN_VIEWS = """async (cameras) => {
     const { Live } = await import('/page/live.js');
-    document.querySelector('main').replaceChildren();
+    document.body.replaceChildren(document.createElement('main'));
     window.shown = [];
     window.views = cameras.map((camera) => {
         const video = document.createElement('video');

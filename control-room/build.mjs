@@ -12,7 +12,8 @@ const out = fileURLToPath(new URL("../src/civicam/web/page", import.meta.url));
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
 const built = await build({
-  entryPoints: { room: `${here}src/main.tsx` },
+  // The player of live views is a file of its own, too: other pages of the same city, and the benchmarks, use it.
+  entryPoints: { room: `${here}src/main.tsx`, live: `${here}src/player/live.ts` },
   outdir: out,
   bundle: true,
   splitting: true,

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Camera } from "../api";
 import { Live } from "../player/live";
-import { t } from "../words";
+import { clockTime, t } from "../words";
 import { stills } from "./stills";
 
 const REST_MS = 700; // the focus rests so long before the tile goes live
@@ -23,7 +23,13 @@ export const liveUrl = (camera: Camera): string =>
 export function Tile({ camera, isChosen, isShown, onChoose, onOpen, onMove }: TileProps) {
   const image = useRef<HTMLImageElement>(null);
   const [isFocused, focus] = useState(false);
-  useEffect(() => (image.current ? stills.keep(camera, image.current) : undefined), [camera.id]);
+  const clock = useRef<HTMLTimeElement>(null);
+  const tell = (seen: string): void => {
+    if (!clock.current) return;
+    clock.current.dateTime = seen;
+    clock.current.textContent = clockTime(seen);
+  };
+  useEffect(() => (image.current ? stills.keep(camera, image.current, tell) : undefined), [camera.id]);
   const onKey = (event: KeyboardEvent): void => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by || !event.shiftKey) return;
@@ -51,7 +57,7 @@ export function Tile({ camera, isChosen, isShown, onChoose, onOpen, onMove }: Ti
           {isFocused && !isShown && <LiveTile camera={camera} />}
         </span>
         <span class="name">{camera.title}</span>
-        <span class={camera.is_bad ? "said bad" : "said"}>{camera.state}</span>
+        <span class={camera.is_bad ? "said bad" : "said"}>{camera.state} <time ref={clock} /></span>
       </button>
       <label>
         <input type="checkbox" checked={isChosen} onChange={(event) => {

@@ -277,7 +277,9 @@ class Application:
 
     async def _still(self, request: Request, decision: Decision) -> Response:
         still = await self._services.media.still(await self._looks.written(decision))
-        return _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
+        answer = _cached(request, still.data, "image/webp", f'"{still.version}"', "no-store")
+        answer.headers["X-Seen"] = hls.moment(still.wall_ns)
+        return answer
 
     async def _test_still(self, request: Request, decision: Decision) -> Response:
         still = await self._services.media.test_still(await self._looks.written(decision))
@@ -625,7 +627,8 @@ _ZERO: Final = _parameter("zero", {"type": "string", "format": "date-time"}, "Wh
 _STILL: Final = _operation(
     {
         "summary": "The newest still, redacted",
-        "description": "Small, one a key frame at most. `If-None-Match` with the last `ETag` answers 304 for the same.",
+        "description": "Small, one a key frame at most. `If-None-Match` with the last `ETag` answers 304 for the same."
+        " `X-Seen` is when the camera saw it.",
         "responses": {
             "200": {"description": "The still.", "content": {"image/webp": {}}},
             "304": {"description": "Still the same."},
