@@ -107,9 +107,7 @@ async def _watched(address: str, tiles: int, seconds: float) -> Wall:
         page = await browser.new_page(viewport={"width": 1920, "height": 1400})
         await page.add_init_script(_OBSERVE)
         await page.goto(address)
-        await page.wait_for_function(
-            f"document.querySelectorAll('#wall time[datetime]').length >= {tiles}", timeout=90_000
-        )
+        await page.locator("#wall time[datetime]").nth(tiles - 1).wait_for(timeout=90_000)
         await page.locator("#wall button").first.focus()
         await asyncio.sleep(_SETTLES_S)
         await page.evaluate("window.tasks.length = 0")
