@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from civicam.access.office import Office
 from civicam.access.store import AccessStore
+from civicam.camera.sealing import open_credentials, seal_credentials
 from civicam.camera.url import Credentials
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera
@@ -137,10 +138,7 @@ class City:
 
     def seal(self, camera: CameraId, credentials: Credentials | None) -> bytes | None:
         """What the catalogue stores of a camera's name and password."""
-        if credentials is None:
-            return None
-        plain = json.dumps([credentials.user, credentials.password]).encode()
-        return self.key.wrap(plain, f"camera:{camera}")
+        return seal_credentials(self.key, camera, credentials)
 
     def credentials(self, camera: Camera) -> Credentials | None:
         """A camera's name and password.
@@ -148,10 +146,7 @@ class City:
         Raises:
             SealError: they do not open with this city's key.
         """
-        if camera.credentials is None:
-            return None
-        user, password = json.loads(self.key.unwrap(camera.credentials, f"camera:{camera.id}"))
-        return Credentials(user, password)
+        return open_credentials(self.key, camera.id, camera.credentials)
 
     def streams(self, catalogue: Catalogue) -> tuple[tuple[StreamPlan, ...], list[str]]:
         """What is to be recorded, and alarms for cameras whose password does not open: the others go on."""

@@ -254,7 +254,34 @@ def test_an_engineer_sees_what_was_recorded_and_how_the_machine_is(
     until(lambda: page.locator("#heat tbody tr").count() == CAMERAS, "every camera has a row")
     page.wait_for_selector("#volumes tbody tr")
     assert "ok" in page.inner_text("#volumes")
+    page.click("#add-camera summary")
+    page.click("#edit-camera summary")
+    page.select_option("#edited", index=1)
+    page.get_by_role("button", name="Show a test picture").click()
+    until(lambda: page.evaluate("document.querySelector('#test-still').naturalWidth > 0"), "a test picture")
     is_accessible(page, "engineering")
+
+
+def test_an_engineer_adds_a_camera_and_everybody_may_read_of_it(
+    browser: Browser, demo: Demo, opened: list[Any]
+) -> None:
+    page = room(browser, demo, opened, "engineer", "engineering")
+    page.click("#add-camera summary")
+    for name, words in {
+        "id": "bridge-1", "title": "The bridge", "url": "rtsp://127.0.0.1:1/none", "purpose": "traffic",
+        "owner": "the traffic office", "legal_basis": "Law on Roads, 12", "description": "the bridge and its lanes",
+    }.items():  # fmt: skip
+        page.fill(f"#add-camera [name={name}]", words)
+    page.get_by_role("button", name="Add it").click()
+    page.locator("#heat tr", has_text="The bridge").wait_for()
+    page.goto(f"{demo.address}public")
+    assert "the bridge and its lanes" in page.inner_text("main")
+    page.goto(f"{demo.address}#/engineering")
+    page.click("#edit-camera summary")
+    page.select_option("#edited", label="The bridge")
+    page.get_by_role("button", name="Remove this camera").click()
+    page.get_by_role("button", name="Remove it for good").click()
+    page.locator("#heat tr", has_text="The bridge").wait_for(state="detached")
 
 
 @pytest.mark.parametrize("language", ["en", "ru", "tg"])

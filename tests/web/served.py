@@ -14,7 +14,7 @@ import httpx
 from civicam.access.cases import MOST_NS, PURPOSES
 from civicam.access.sign_in.provider import Provider, ProviderSettings
 from civicam.camera.sample import SampleSink
-from civicam.core.citykey import CityKey
+from civicam.core.citykey import KEY_BYTES, CityKey
 from civicam.core.errors import LedgerError
 from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
@@ -203,6 +203,7 @@ async def served(
                 LedgerFiles(ledger.log.folder),
                 services,
                 clear,
+                city_key=CityKey(bytes(range(KEY_BYTES))),
             )
         )
         stop = asyncio.Event()

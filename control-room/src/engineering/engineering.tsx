@@ -2,8 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { ask, GET, type CameraDays, type Machine } from "../api";
-import { Trouble, useKept } from "../parts";
+import { Trouble, useDeed, useKept } from "../parts";
 import { count, dayTime, percent, t } from "../words";
+import { AddCamera, EditCamera } from "./cameras";
 
 const EVERY_MS = 5000;
 const DAYS = [7, 14, 31];
@@ -14,6 +15,10 @@ export function Engineering() {
   const machine = useKept(() => ask(() => GET("/api/machine")), EVERY_MS);
   const recorded = useKept(() => ask(() => GET("/api/completeness", { params: { query: { days } } })), 30_000, [days]);
   const cameras = useKept(() => ask(() => GET("/api/cameras")), EVERY_MS);
+  const { said, does } = useDeed(() => {
+    cameras.again();
+    recorded.again();
+  });
   const states = new Map(cameras.data?.cameras.map((camera) => [camera.id, camera]));
   return (
     <>
@@ -31,6 +36,9 @@ export function Engineering() {
         {recorded.data ? <Heat cameras={recorded.data} states={states} /> : <p role="status">{t("loading")}</p>}
       </section>
       {recorded.data && <Causes cameras={recorded.data} />}
+      <Trouble words={said} />
+      <AddCamera does={does} />
+      <EditCamera cameras={cameras.data?.cameras ?? []} does={does} />
     </>
   );
 }

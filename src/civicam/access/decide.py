@@ -55,6 +55,8 @@ class Action(StrEnum):
     PEOPLE_READ = "people-read"
     PEOPLE_EDIT = "people-edit"
     """to invite somebody, and to end all that somebody may"""
+    CAMERA_EDIT = "camera-edit"
+    """to add cameras, and to say what the public is told of them"""
     MACHINE = "machine"
     """what was recorded by day, storage, workers and alarms"""
     ROLE_ASK = "role-ask"
@@ -100,6 +102,7 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.LEDGER_READ: Rule(frozenset({Role.AUDITOR})),
     Action.PEOPLE_READ: Rule(frozenset({Role.ADMINISTRATOR, Role.AUDITOR})),
     Action.PEOPLE_EDIT: Rule(frozenset({Role.ADMINISTRATOR})),
+    Action.CAMERA_EDIT: Rule(frozenset({Role.ENGINEER})),
     Action.MACHINE: Rule(frozenset({Role.ENGINEER})),
     Action.ROLE_ASK: Rule(frozenset({Role.ADMINISTRATOR})),
     Action.ROLE_DECIDE: Rule(frozenset({Role.ADMINISTRATOR})),

@@ -14,7 +14,7 @@ from civicam.catalogue.models import Camera, Segment
 from civicam.core.ids import GapCause, StreamKey
 from civicam.core.spans import Span
 from civicam.ledger.encoding import canonical, moment
-from civicam.ledger.entry import Draft, Kind, Value
+from civicam.ledger.entry import Draft, Kind, Part, PersonId, Value
 from civicam.ledger.merkle import Hash, leaf_hash, root_of
 
 MOST_SEGMENTS: Final = 10_000
@@ -55,8 +55,14 @@ def footage_draft(segments: Sequence[Segment]) -> Draft:
     )
 
 
-def camera_draft(camera: Camera, what: str) -> Draft:
-    """The entry that says that a camera was added, described or removed, and what the public is told of it."""
+def camera_draft(camera: Camera, what: str, by: PersonId | None = None) -> Draft:
+    """The entry that says that a camera was added, described, placed or removed, and what the public is told of it.
+
+    Args:
+        camera: as it then is.
+        what: happened.
+        by: who did it; None at the machine itself.
+    """
     facts: dict[str, Value] = {"what": what, "camera": camera.id, "purpose": camera.purpose}
     entry = camera.register
     if entry is not None:
@@ -66,7 +72,9 @@ def camera_draft(camera: Camera, what: str) -> Draft:
             "keep-days": f"{entry.keep_days:g}",
             "description": entry.description,
         }
-    return Draft(Kind.CAMERA, facts)
+    if by is None:
+        return Draft(Kind.CAMERA, facts | {"at-machine": "yes"})
+    return Draft(Kind.CAMERA, facts, {"by": Part(by)})
 
 
 def deletion_draft(deleted: Sequence[Segment]) -> Draft:

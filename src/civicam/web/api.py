@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from civicam.catalogue.coverage import Coverage
 from civicam.catalogue.models import Camera
+from civicam.core.citykey import CityKey
 from civicam.core.clock import Clock
 from civicam.core.errors import CivicamError, NotFoundError, RequestError
 from civicam.core.spans import Span
@@ -30,6 +31,7 @@ from civicam.player.playback import FASTEST, LONGEST_NS, SLOWEST
 from civicam.vision.health import HealthEvent
 from civicam.web import live
 from civicam.web.authorise import Authoriser, Decision, Purpose
+from civicam.web.cameras_api import add_cameras
 from civicam.web.cases_api import add_cases, add_grants
 from civicam.web.clear_media import ClearMedia
 from civicam.web.conditions import Health, State, state_of, words_of
@@ -110,6 +112,7 @@ class Services:
         clear: gives clear video to who has a grant.
         status: where the recorder says how it is; empty if it does not.
         map: the city's own map, which it may have.
+        city_key: seals cameras' passwords, where engineers may add cameras.
     """
 
     city: str
@@ -124,6 +127,7 @@ class Services:
     clear: ClearMedia | None = None
     status: str = ""
     map: Path | None = None
+    city_key: CityKey | None = None
 
 
 class Application:
@@ -336,6 +340,8 @@ class Application:
             for add in _PEOPLE_ROUTES:
                 add(api, self._services.people)
             add_machine(api, self._services.people, self._services.directory, self._services.status)
+            if self._services.city_key is not None:
+                add_cameras(api, self._services.people, self._services.directory, self._services.city_key)
         return api
 
     def _add_cameras(self, api: FastAPI) -> None:

@@ -84,7 +84,19 @@ def main() -> None:
             clear = ClearMedia(office, directory, archive, pool)
         public = LedgerFiles(ledger)
         application = Application(
-            Services("a city", Authoriser(clock), nothing, directory, media, nothing, clock, public, people, clear)
+            Services(
+                "a city",
+                Authoriser(clock),
+                nothing,
+                directory,
+                media,
+                nothing,
+                clock,
+                public,
+                people,
+                clear,
+                city_key=city_key,
+            )
         )
         sys.stdout.write(json.dumps(application.description(), indent=1, sort_keys=True) + "\n")
         asyncio.run(office.close())

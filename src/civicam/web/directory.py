@@ -116,6 +116,15 @@ class Directory:
         """
         return [by_camera(await self._ask(partial(Catalogue.completeness, window=window))) for window in windows]
 
+    async def change(self, work: Callable[[Catalogue], None]) -> None:
+        """Changes the catalogue; the recorder takes it up within seconds.
+
+        Raises:
+            CatalogueError: it cannot be changed.
+        """
+        await self._ask(work)
+        self._read_ns = None
+
     async def _ask(self, question: Callable[[Catalogue], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: question(self._catalogue))
 

@@ -1,6 +1,8 @@
 """What the JSON API answers with. Moments are RFC 3339 in UTC; no address, name or password of a camera is in here."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class _Model(BaseModel):
@@ -52,6 +54,23 @@ class CityModel(_Model):
     name: str
     shown: str = Field(description="What is covered in every picture, in words.")
     cameras: list[CameraModel]
+
+
+Text = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class CameraWanted(_Model):
+    """A camera that is to be added."""
+
+    id: Text = Field(description="Lower-case letters, digits and hyphens.")
+    url: Text = Field(description="rtsp://HOST[:PORT]/PATH of the full picture.")
+    purpose: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    sub: Text = Field(default="", description="The small picture's address.")
+    title: Annotated[str, StringConstraints(max_length=200)] = ""
+    username: Text = ""
+    password: Text = ""
+    register_entry: RegisterModel | None = None
+    place: PlaceModel | None = None
 
 
 class SpanModel(_Model):

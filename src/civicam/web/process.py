@@ -71,6 +71,7 @@ async def serve(plan: WebPlan, told: Parent, *, clock: Clock, rng: random.Random
                 parts.clear(people.office) if people else None,
                 plan.status,
                 Path(plan.map) if plan.map else None,
+                load_city_key(Path(plan.city_key)),
             )
             server = _server(Application(services).app, certificate)
             address = address_of(listening, "https" if certificate else "http")
