@@ -16,6 +16,8 @@ interface DialogProps {
 
 export function Dialog({ id, title, isOpen, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const wanted = useRef(isOpen);
+  wanted.current = isOpen;
   useEffect(() => {
     if (isOpen && !dialog.current?.open) dialog.current?.showModal();
     if (!isOpen && dialog.current?.open) dialog.current.close();
@@ -25,8 +27,12 @@ export function Dialog({ id, title, isOpen, onClose, children }: DialogProps) {
       id={id}
       ref={dialog}
       aria-labelledby={`${id}-title`}
+      {...(onClose ? {} : { closedby: "none" })}
       onCancel={(event) => { if (!onClose) event.preventDefault(); }}
-      onClose={() => onClose?.()}
+      onClose={() => {
+        if (onClose) onClose();
+        else if (wanted.current) dialog.current?.showModal(); // a browser closes it after all when Escape is pressed twice
+      }}
     >
       <header>
         <h2 id={`${id}-title`}>{title}</h2>

@@ -45,7 +45,7 @@ export function Shell() {
   }, [me.value]);
   return (
     <>
-      <a class="skip" href="#main">{t("skip")}</a>
+      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>("#main")?.focus(); }}>{t("skip")}</a>
       <header id="top">
         <h1 id="city">{city.value}</h1>
         <nav aria-label={t("pages")}>

@@ -553,7 +553,7 @@ class _Recorder:
         """Turns an error into an alarm that lasts until it goes well again."""
         try:
             yield
-        except CivicamError as error:
+        except (CivicamError, OSError) as error:
             self._alarms[what] = [f"{what}: {error}"]
         else:
             self._alarms.pop(what, None)

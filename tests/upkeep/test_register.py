@@ -119,8 +119,11 @@ def test_what_was_said_of_a_camera_stands_in_the_ledger(data: Path, say: Callabl
 def test_a_camera_that_comes_back_is_described_anew(data: Path, say: Callable[..., Said]) -> None:
     say(*ADD, *SAID)
     say("camera", "remove", "gate-1")
-    say(*ADD)
+    again = say(*ADD)
+    assert (again.status, "described at once" in again.text) == (2, True)
     assert planned(data)[0] == []
+    assert say(*ADD, *SAID).status == 0
+    assert planned(data)[0] == ["gate-1"]
 
 
 def test_holds_stand_in_the_ledger_without_whose_and_why(data: Path, say: Callable[..., Said]) -> None:

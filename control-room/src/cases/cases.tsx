@@ -33,7 +33,7 @@ export function Cases() {
         </>
       )}
       {isViewer && <BreakGlass cameras={cameras.data ?? []} does={does} />}
-      <ClearView grant={seen && (known?.grants.find((one) => one.id === seen.id) ?? seen)} titles={titles} onClose={() => see(null)} />
+      <ClearView grant={seen && (known?.grants.find((one) => one.id === seen.id) ?? seen)} titles={titles} isSure={!kept.trouble} onClose={() => see(null)} />
     </>
   );
 }

@@ -10,23 +10,32 @@ import { dayTime, t, type Key } from "../words";
 interface ClearViewProps {
   grant: Grant | null;
   titles: Map<string, string>;
+  /** Whether it is known now that the grant still holds. */
+  isSure: boolean;
   onClose: () => void;
 }
 
-export function ClearView({ grant, titles, onClose }: ClearViewProps) {
+export function ClearView({ grant, titles, isSure, onClose }: ClearViewProps) {
   return (
     <Dialog id="clear" title={grant ? t("clear.title", { number: grant.id }) : ""} isOpen={grant !== null} onClose={onClose}>
-      {grant && <Screen grant={grant} titles={titles} />}
+      {grant && <Screen grant={grant} titles={titles} isSure={isSure} />}
     </Dialog>
   );
 }
 
-function Screen({ grant, titles }: { grant: Grant; titles: Map<string, string> }) {
+function Screen({ grant, titles, isSure }: { grant: Grant; titles: Map<string, string>; isSure: boolean }) {
   const [camera, choose] = useState(grant.cameras[0] ?? "");
   const [said, say] = useState("");
   const [wall, tell] = useState<number | null>(null);
   const video = useRef<HTMLVideoElement>(null);
-  const holds = grant.state === "approved";
+  const [isOver, end] = useState(false);
+  const holds = grant.state === "approved" && isSure && !isOver;
+  useEffect(() => {
+    // It ends by itself when its time has come, whether anybody can be asked then or not.
+    const left = grant.until ? Date.parse(grant.until) - Date.now() : 0;
+    const timer = window.setTimeout(() => end(true), Math.max(0, left));
+    return () => window.clearTimeout(timer);
+  }, [grant.until]);
   useEffect(() => {
     if (!video.current || !camera || !holds) return undefined;
     say("");
@@ -47,7 +56,7 @@ function Screen({ grant, titles }: { grant: Grant; titles: Map<string, string> }
         {holds && <p id="watermark" class="watermark" aria-hidden="true"><span>{mark}</span><span>{mark}</span><span>{mark}</span></p>}
       </div>
       <p id="clear-state" role="alert" class={said || !holds ? "bad" : ""}>
-        {holds ? said : t("clear.over", { state: t(`grant.${grant.state}` as Key) })}
+        {holds ? said : isSure ? t("clear.over", { state: t(`grant.${isOver ? "expired" : grant.state}` as Key) }) : t("clear.unsure")}
       </p>
       <p class="quiet">{t("clear.told", { mark })}</p>
     </>

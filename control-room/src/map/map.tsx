@@ -8,7 +8,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import Supercluster from "supercluster";
 import { ask, GET, type Camera } from "../api";
 import { Trouble, useKept } from "../parts";
-import { roles } from "../session";
+import { isLocal, roles } from "../session";
 import { count, t } from "../words";
 import { View } from "../wall/view";
 
@@ -33,7 +33,7 @@ export function CityMap() {
   const { data, trouble } = useKept(() => ask(() => GET("/api/cameras")), EVERY_MS);
   const [shown, show] = useState<Camera | null>(null);
   const placed = (data?.cameras ?? []).filter((camera): camera is Placed => camera.place !== null);
-  const isViewer = !roles.value.has("engineer");
+  const isViewer = isLocal.value || roles.value.has("operator") || roles.value.has("investigator");
   useEffect(() => {
     drawn.current = new Drawn(box.current!, (camera) => { if (isViewer) show(camera); });
     return () => drawn.current?.close();
@@ -71,6 +71,7 @@ class Drawn {
   });
   private cameras = new Map<string, Placed>();
   private isFitted = false;
+  private told = "";
 
   constructor(box: HTMLElement, private readonly open: (camera: Camera) => void) {
     // Leaflet writes HTML for its own buttons, which this page's rules forbid; the page has buttons of its own.
@@ -86,6 +87,9 @@ class Drawn {
   }
 
   put(cameras: Placed[]): void {
+    const told = JSON.stringify(cameras.map(({ id, title, state, place }) => [id, title, state, place]));
+    if (told === this.told) return; // what is the same is not drawn anew: a sign keeps the focus, and is not read again
+    this.told = told;
     this.cameras = new Map(cameras.map((camera) => [camera.id, camera]));
     this.index.load(
       cameras.map(({ id, place, is_bad }) => ({
@@ -127,7 +131,9 @@ class Drawn {
       if ("cluster" in one.properties) this.drawCluster(at, Number(one.id), one.properties.point_count, one.properties.bad);
       else this.drawCamera(at, this.cameras.get(one.properties.id));
     }
-    if (focused) document.querySelector<HTMLElement>(`[data-sign="${CSS.escape(focused)}"]`)?.focus();
+    if (!focused) return;
+    const again = document.querySelector<HTMLElement>(`[data-sign="${CSS.escape(focused)}"]`);
+    (again ?? this.map.getContainer()).focus();
   }
 
   private drawCluster(at: L.LatLng, id: number, size: number, bad: number): void {
@@ -148,7 +154,7 @@ class Drawn {
     const button = document.createElement("span");
     button.textContent = text;
     const marker = L.marker(at, { icon: L.divIcon({ html: button, className, iconSize: [28, 28] }), title: words, alt: words });
-    marker.on("click", act).on("keypress", (event) => { if ((event as unknown as { originalEvent: KeyboardEvent }).originalEvent.key === "Enter") act(); });
+    marker.on("click", act).on("keypress", (event) => { if ((event as unknown as { originalEvent: KeyboardEvent }).originalEvent.key.match(/^(Enter| )$/)) act(); });
     marker.addTo(this.signs);
     const element = marker.getElement();
     element?.setAttribute("aria-label", words);

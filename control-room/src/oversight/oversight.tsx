@@ -5,7 +5,7 @@ import { ask, GET, type Entry } from "../api";
 import { Trouble, useKept } from "../parts";
 import { count, dayTime, t } from "../words";
 import { Patterns } from "./patterns";
-import { isSigned, provenEntry, readCheckpoint } from "./proof";
+import { isSigned, ProofError, provenEntry, readCheckpoint } from "./proof";
 
 const EVERY_MS = 5000;
 const STEP = 200;
@@ -46,7 +46,7 @@ export function Oversight() {
         </label>
         {last < MOST && <button type="button" onClick={() => setLast(Math.min(MOST, last + STEP))}>{t("ledger.more")}</button>}
       </form>
-      <p class="quiet" role="status">{ledger.data ? t("ledger.shown", { shown: count(shown.length), size: count(ledger.data.size) }) : t("loading")}</p>
+      <p class="quiet">{ledger.data ? t("ledger.shown", { shown: count(shown.length), size: count(ledger.data.size) }) : t("loading")}</p>
       <div class="scroll">
         <table id="ledger">
           <caption class="unseen">{t("page.oversight")}</caption>
@@ -84,21 +84,43 @@ function Row({ entry, names, verifier }: { entry: Entry; names: Names; verifier:
       <td>{dayTime(entry.at)}</td>
       <td><strong>{entry.kind}</strong><br /><span class="quiet">{facts(entry)}</span></td>
       <td>{parts(entry, names)}</td>
-      <td><Proof index={entry.index} verifier={verifier} /></td>
+      <td><Proof entry={entry} verifier={verifier} /></td>
     </tr>
   );
 }
 
-function Proof({ index, verifier }: { index: number; verifier: string }) {
+const KEPT = "civicam-ledger-key";
+
+/** The key that this browser saw first: a city does not change it unseen. */
+function pinned(verifier: string): string {
+  const known = localStorage.getItem(KEPT);
+  if (known === null) localStorage.setItem(KEPT, verifier);
+  return known ?? verifier;
+}
+
+const sorted = (facts: Record<string, unknown>): string =>
+  JSON.stringify(Object.entries(facts).sort(([one], [other]) => (one < other ? -1 : 1)));
+
+/** Whether what is shown of an entry is what stands in it. */
+function isShownAs(bytes: Uint8Array, entry: Entry): boolean {
+  const { v, kind, at, parts: committed, ...rest } = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+  const roles = Object.keys((committed as Record<string, string> | undefined) ?? {});
+  const isKnown = Object.keys(entry.parts).every((role) => roles.includes(role));
+  return v !== undefined && kind === entry.kind && at === entry.at && isKnown && sorted(rest) === sorted(entry.facts);
+}
+
+function Proof({ entry, verifier }: { entry: Entry; verifier: string }) {
+  const { index } = entry;
   const [said, say] = useState<{ words: string; isBad: boolean } | null>(null);
   const check = async (): Promise<void> => {
     try {
       const checkpoint = await readCheckpoint();
-      if (!(await isSigned(checkpoint, verifier))) throw new Error(t("proof.unsigned"));
-      await provenEntry(checkpoint, index);
+      if (!(await isSigned(checkpoint, pinned(verifier)))) throw new ProofError(t("proof.unsigned"));
+      if (!isShownAs(await provenEntry(checkpoint, index), entry)) throw new ProofError(t("proof.other"));
       say({ words: t("proof.holds", { size: count(checkpoint.size) }), isBad: false });
     } catch (error) {
-      say({ words: t("proof.fails", { why: error instanceof Error ? error.message : String(error) }), isBad: true });
+      const why = error instanceof Error ? error.message : String(error);
+      say({ words: t(error instanceof ProofError ? "proof.fails" : "proof.unchecked", { why }), isBad: true });
     }
   };
   return (

@@ -5,6 +5,7 @@ import { count, t } from "../words";
 
 const NIGHT = [22, 6] as const; // hours of this browser's clock
 const MANY_NIGHTS = 3;
+const HOUR_MS = 3_600_000;
 
 interface Looks {
   person: string;
@@ -26,7 +27,8 @@ function looksOf(entries: Entry[]): Looks[] {
     looks.looks++;
     if (entry.facts["media"] === "clear") looks.clear++;
     const at = new Date(entry.at);
-    if (at.getHours() >= NIGHT[0] || at.getHours() < NIGHT[1]) looks.nights.add(at.toDateString());
+    // A night is one, also after midnight: it is counted as the day on which it began.
+    if (at.getHours() >= NIGHT[0] || at.getHours() < NIGHT[1]) looks.nights.add(new Date(at.getTime() - NIGHT[1] * HOUR_MS).toDateString());
   }
   return [...found.values()].sort((one, other) => other.looks - one.looks);
 }

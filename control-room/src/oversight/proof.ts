@@ -45,6 +45,7 @@ export async function isSigned(checkpoint: Checkpoint, verifier: string): Promis
 
 /** The bytes of an entry, once they are shown to be in the tree; throws `ProofError`. */
 export async function provenEntry(checkpoint: Checkpoint, index: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (!(index >= 0 && index < checkpoint.size)) throw new ProofError("the tree that the city signed has no such entry");
   const entry = await readEntry(checkpoint.size, index);
   const reader = new Tiles(checkpoint.size);
   const root = await rootWith(reader, 0, checkpoint.size, index, await sha256(concat(Uint8Array.of(0), entry)));
@@ -100,7 +101,8 @@ class Tiles {
   private tile(level: number, number: number): Promise<Uint8Array<ArrayBuffer>> {
     const width = Math.min(WIDTH, Math.floor(this.size / 2 ** (level * HEIGHT)) - number * WIDTH);
     const path = `tile/${level}/${numbered(number, width)}`;
-    const found = this.kept.get(path) ?? file(path).then(async (answer) => new Uint8Array(await answer.arrayBuffer()));
+    const whole = `tile/${level}/${numbered(number, WIDTH)}`;
+    const found = this.kept.get(path) ?? either(path, whole);
     this.kept.set(path, found);
     return found;
   }
@@ -108,7 +110,8 @@ class Tiles {
 
 async function readEntry(size: number, index: number): Promise<Uint8Array<ArrayBuffer>> {
   const number = Math.floor(index / WIDTH);
-  const data = new Uint8Array(await (await file(`tile/entries/${numbered(number, Math.min(WIDTH, size - number * WIDTH))}`)).arrayBuffer());
+  const width = Math.min(WIDTH, size - number * WIDTH);
+  const data = await either(`tile/entries/${numbered(number, width)}`, `tile/entries/${numbered(number, WIDTH)}`);
   let at = 0;
   for (let left = index % WIDTH; left >= 0; left--) {
     const start = at + 2;
@@ -128,8 +131,16 @@ function numbered(number: number, width: number): string {
 
 async function file(path: string): Promise<Response> {
   const answer = await fetch(`/ledger/${path}`);
-  if (!answer.ok) throw new ProofError(`a file of the ledger cannot be had: ${path}`);
+  if (!answer.ok) throw new Error(`a file of the ledger cannot be had: ${path}`);
   return answer;
+}
+
+/** A partial tile, or the whole one that took its place since (C2SP tlog-tiles, partial tiles). */
+async function either(part: string, whole: string): Promise<Uint8Array<ArrayBuffer>> {
+  const answer = await fetch(`/ledger/${part}`);
+  const found = answer.status === 404 && part !== whole ? await file(whole) : answer;
+  if (!found.ok) throw new Error(`a file of the ledger cannot be had: ${part}`);
+  return new Uint8Array(await found.arrayBuffer());
 }
 
 const text = (words: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(words) as Uint8Array<ArrayBuffer>;

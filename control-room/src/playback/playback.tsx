@@ -46,6 +46,11 @@ export function PlaybackPage() {
   const [end, setEnd] = useState(() => Math.min(Date.now(), place.at + place.span / 2));
   const [isPlaying, play] = useState(false);
   const [said, say] = useState("");
+  useEffect(() => {
+    const follow = (): void => { if (location.hash.startsWith("#/playback?")) setPlace(fromAddress()); };
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
+  }, []);
   const [isAsked] = useState(!place.cameras.length);
   const go = setPlace;
   useEffect(() => {

@@ -37,8 +37,12 @@ export class Clear {
     private readonly tell: ClearTeller,
   ) {
     this.next = Date.parse(stretch.from);
-    video.src = URL.createObjectURL(this.source);
-    this.source.addEventListener("sourceopen", () => void this.go(), { once: true });
+    const url = URL.createObjectURL(this.source);
+    video.src = url;
+    this.source.addEventListener("sourceopen", () => {
+      URL.revokeObjectURL(url);
+      void this.go();
+    }, { once: true });
   }
 
   close(): void {

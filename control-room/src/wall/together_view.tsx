@@ -94,7 +94,7 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
         aria-label={t("together.moment")}
         onInput={(event) => group.current?.seek(Number(event.currentTarget.value))}
       />
-      <p><output id="together-clock">{clock}</output></p>
+      <p><span id="together-clock">{clock}</span></p>
       <form id="together-choose" onSubmit={(event) => { event.preventDefault(); play(new Date(moment)); }}>
         <button id="together-pause" type="button" onClick={pause}>{isPlaying ? t("together.pause") : t("together.on")}</button>
         <label>

@@ -106,7 +106,7 @@ function Screen({ camera }: { camera: Camera }) {
         <button id="back" type="button" aria-keyshortcuts="," onClick={() => step("back")}>{t("view.back")} <kbd>,</kbd></button>
         <button id="forward" type="button" aria-keyshortcuts="." onClick={() => step("forward")}>{t("view.forward")} <kbd>.</kbd></button>
       </div>
-      <p><span id="view-state" role="status" class={said.isBad ? "bad" : ""}>{said.words}</span> <output id="clock">{clock}</output></p>
+      <p><span id="view-state" role="status" class={said.isBad ? "bad" : ""}>{said.words}</span> <span id="clock">{clock}</span></p>
       <form id="choose" onSubmit={(event) => { event.preventDefault(); playRecorded(new Date(moment)); }}>
         <button id="live" type="button" onClick={playLive}>{t("view.live")}</button>
         <label>

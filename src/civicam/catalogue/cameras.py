@@ -26,6 +26,13 @@ def add_camera(connection: sqlite3.Connection, camera: Camera) -> None:
         raise CatalogueError("the city has this camera already", where=camera.id, fix="set its addresses instead")
     if old is not None and old.removed_ns is not None and old.removed_ns > camera.added_ns:
         raise CatalogueError("it would be added before it was removed", where=camera.id, fix="check the clock")
+    if old is not None and camera.register is None:
+        # Its old footage is kept as long as was said of it, and that is said anew.
+        raise CatalogueError(
+            "a camera that comes back is described at once",
+            where=camera.id,
+            fix="say owner, legal basis and description",
+        )
     connection.execute(
         f"INSERT OR REPLACE INTO cameras ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL)"  # noqa: S608 - our own constant
         if old is None

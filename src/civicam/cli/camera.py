@@ -404,6 +404,7 @@ def _store(data: Path, entries: list[_Entry]) -> int:
     now_ns = clock.wall_ns()
     with city.catalogue() as catalogue:
         known = {camera.id for camera in catalogue.cameras()}
+        gone = {camera.id for camera in catalogue.cameras(removed=True)} - known
         for entry in entries:
             try:
                 camera = _camera(city, entry, now_ns)
@@ -412,6 +413,8 @@ def _store(data: Path, entries: list[_Entry]) -> int:
                 continue
             if camera.id in known:
                 mistakes.append(f"camera {camera.id}: the city has it already (remove it first)")
+            if camera.id in gone and camera.register is None:
+                mistakes.append(f"camera {camera.id}: it was here before, and is described at once when it comes back")
             known.add(camera.id)
             cameras.append(camera)
         if mistakes:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoesca
 from starlette.requests import Request
 from starlette.responses import Response
 
+from civicam.catalogue.models import Camera
 from civicam.core.errors import CivicamError
 from civicam.ledger.counts import Counted, LedgerCounts
 from civicam.ledger.entry import Kind
@@ -20,7 +21,7 @@ from civicam.ledger.note import Note
 from civicam.ledger.tiles import TileReader, files_in
 from civicam.ledger.verify import open_checkpoint
 from civicam.web.directory import Directory
-from civicam.web.public_map import drawn_map
+from civicam.web.public_map import CityMap, drawn_map
 
 LANGUAGES: Final = ("en", "ru", "tg")
 PAGES: Final = ("cameras", "counts", "checkpoint", "request")
@@ -54,7 +55,9 @@ class PublicPages:
     def __init__(self, city: str, directory: Directory, ledger: LedgerFolder, city_map: Path | None = None) -> None:
         self._city, self._directory, self._ledger, self._map = city, directory, ledger, city_map
         self._counts = LedgerCounts()
-        self._counting = asyncio.Lock()
+        self._counting, self._drawing = asyncio.Lock(), asyncio.Lock()
+        self._drawn_of: object = None
+        self._drawing_kept: CityMap | None = None
         self._words = {language: words_of(language) for language in LANGUAGES}
         loader = FunctionLoader(lambda name: _FOLDER.joinpath(name).read_text("utf-8"))
         self._templates = Environment(
@@ -81,7 +84,7 @@ class PublicPages:
             "words": self._words[language],
             **await self._facts(name),
         }
-        text = self._templates.get_template(f"{name}.html").render(facts)
+        text = await asyncio.to_thread(self._templates.get_template(f"{name}.html").render, facts)
         return Response(text, media_type="text/html", headers={"Content-Language": language})
 
     async def style(self, request: Request) -> Response:
@@ -93,11 +96,21 @@ class PublicPages:
     async def _facts(self, name: str) -> dict[str, Any]:
         if name == "cameras":
             cameras = [*(await self._directory.cameras()).values()]
-            return {"cameras": cameras, "map": await asyncio.to_thread(drawn_map, cameras, self._map)}
+            return {"cameras": cameras, "map": await self._drawn(cameras)}
         if name == "request":
             return {}
         async with self._counting:  # the reading blocks, and is done by one at a time
             return await asyncio.to_thread(self._of_ledger, name)
+
+    async def _drawn(self, cameras: list[Camera]) -> CityMap | None:
+        """The map, drawn once for the same cameras and the same file: anybody may ask for it, as often as they like."""
+        async with self._drawing:
+            stamp = await asyncio.to_thread(_stamp, self._map)
+            places = [(camera.id, camera.title, camera.place) for camera in cameras]
+            if self._drawn_of != (stamp, places):
+                self._drawing_kept = await asyncio.to_thread(drawn_map, cameras, self._map)
+                self._drawn_of = (stamp, places)
+            return self._drawing_kept
 
     def _of_ledger(self, name: str) -> dict[str, Any]:
         try:
@@ -105,7 +118,7 @@ class PublicPages:
             text = self._ledger.checkpoint.read_bytes()
             checkpoint = open_checkpoint(Note.parse(text), verifier)
             facts: dict[str, Any] = {
-                "trouble": "",
+                "trouble": False,
                 "checkpoint": text.decode(),
                 "verifier": str(verifier),
                 "size": checkpoint.size,
@@ -115,9 +128,17 @@ class PublicPages:
             if name == "counts":
                 counts = self._counts.read(TileReader(checkpoint.size, files_in(self._ledger.public)))
                 facts |= _table(counts)
-        except (CivicamError, OSError) as error:
-            return {"trouble": str(error), "checkpoint": "", "verifier": "", "size": 0, "months": [], "shown": []}
+        except (CivicamError, OSError):
+            # Why is for engineers: it may name files of this machine.
+            return {"trouble": True, "checkpoint": "", "verifier": "", "size": 0, "months": [], "shown": []}
         return facts
+
+
+def _stamp(path: Path | None) -> int | None:
+    try:
+        return None if path is None else path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _table(counts: Mapping[Counted, int]) -> dict[str, Any]:
