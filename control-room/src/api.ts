@@ -19,6 +19,9 @@ export type Machine = Schemas["MachineModel"];
 export type Entry = Schemas["EntryModel"];
 export type Me = Schemas["Me"];
 
+/** A camera as people tell it from others that are called alike. */
+export const named = (camera: { id: string; title: string }): string => (camera.title === camera.id ? camera.id : `${camera.title} · ${camera.id}`);
+
 // What changes something is JSON, also where there is nothing to say.
 const client = createClient<paths>({ baseUrl: location.origin, headers: { "Content-Type": "application/json" } });
 export const { GET, POST } = client;

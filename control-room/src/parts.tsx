@@ -78,9 +78,22 @@ export interface Kept<T> {
   again: () => void;
 }
 
-/** Says what went wrong, where something did. */
+/** Says what went wrong, where something did; it stays in sight. */
 export function Trouble({ words }: { words: string }) {
-  return words ? <p class="bad" role="alert">{words}</p> : null;
+  return words ? <p class="bad trouble" role="alert">{words}</p> : null;
+}
+
+/** A button for what cannot be taken back: it asks first. */
+export function Sure({ label, words, onSure }: { label: string; words: string; onSure: () => void }) {
+  const [isAsked, askFirst] = useState(false);
+  if (!isAsked) return <button type="button" onClick={() => askFirst(true)}>{label}</button>;
+  return (
+    <span class="sure">
+      {words}{" "}
+      <button type="button" class="alarm" onClick={() => { askFirst(false); onSure(); }}>{label}</button>{" "}
+      <button type="button" onClick={() => askFirst(false)}>{t("camera.keep")}</button>
+    </span>
+  );
 }
 
 /** Something that a person does: what goes wrong is said beside it. */

@@ -6,6 +6,8 @@ import { GET, once, POST, Refused, type Me } from "./api";
 export const me = signal<Me | null>(null);
 /** Somebody is to sign in. */
 export const isAsked = signal(false);
+/** Somebody was signed in, and is no more. */
+export const wasIn = signal(false);
 export const roles = computed(() => new Set(me.value?.rights.map((right) => right.role) ?? []));
 /** The city asks nobody who they are: this machine's own people look. */
 export const isLocal = signal(false);
@@ -17,6 +19,7 @@ export function signIn(): Promise<void> {
   if (!waiting) {
     let done = (): void => {};
     waiting = { promise: new Promise((resolve) => { done = resolve; }), done: () => done() };
+    wasIn.value = me.value !== null;
     me.value = null;
     isAsked.value = !invitation();
   }

@@ -3,13 +3,14 @@
 import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { once, POST } from "./api";
+import { GET, once, POST, Refused } from "./api";
 import { Cases } from "./cases/cases";
 import { city, isLocal, me, roles, signIn, signOut } from "./session";
 import { goToProvider, hasPasskeys, SignIn } from "./sign_in";
+import { Language } from "./language";
 import { Wall } from "./wall/wall";
 import { Welcome } from "./welcome";
-import { type Key, LANGUAGES, language, speak, t, type Language } from "./words";
+import { type Key, t } from "./words";
 
 interface Page {
   title: Key;
@@ -20,15 +21,16 @@ interface Page {
 
 const VIEWERS = ["operator", "investigator"];
 const PAGES: Record<string, Page> = {
+  engineering: { title: "page.engineering", roles: ["engineer"], load: async () => (await import("./engineering/engineering")).Engineering },
   wall: { title: "page.wall", roles: [...VIEWERS, "local"], load: async () => Wall },
   playback: { title: "page.playback", roles: [...VIEWERS, "local"], load: async () => (await import("./playback/playback")).PlaybackPage },
   map: { title: "page.map", roles: [...VIEWERS, "engineer", "local"], load: async () => (await import("./map/map")).CityMap },
   cases: { title: "page.cases", roles: [...VIEWERS, "approver", "auditor"], load: async () => Cases },
   oversight: { title: "page.oversight", roles: ["auditor"], load: async () => (await import("./oversight/oversight")).Oversight },
   people: { title: "page.people", roles: ["administrator", "auditor"], load: async () => (await import("./people/people")).People },
-  engineering: { title: "page.engineering", roles: ["engineer"], load: async () => (await import("./engineering/engineering")).Engineering },
 };
 
+const SESSION_MS = 5000;
 const place = signal(location.hash.slice(2).split("?")[0] ?? "");
 window.addEventListener("hashchange", () => { place.value = location.hash.slice(2).split("?")[0] ?? ""; });
 
@@ -40,6 +42,14 @@ export function Shell() {
   const pages = mine();
   const name = pages.includes(place.value) ? place.value : pages[0];
   useEffect(() => { document.title = `${city.value} - civicam`; }, [city.value]);
+  useEffect(() => {
+    if (!me.value) return undefined;
+    // Whose rights change is signed out at once: that is said, and not found out at the next click.
+    const timer = window.setInterval(() => void once(() => GET("/api/session")).catch((error: unknown) => {
+      if (error instanceof Refused && error.status === 401) void signIn();
+    }), SESSION_MS);
+    return () => window.clearInterval(timer);
+  }, [me.value]);
   useEffect(() => {
     if (!me.value && !isLocal.value) void signIn();
   }, [me.value]);
@@ -58,12 +68,7 @@ export function Shell() {
           </ul>
         </nav>
         <Who />
-        <label class="language">
-          <span class="unseen">{t("language")}</span>
-          <select id="language" value={language.value} onChange={(event) => speak(event.currentTarget.value as Language)}>
-            {Object.entries(LANGUAGES).map(([code, words]) => <option key={code} value={code} lang={code}>{words}</option>)}
-          </select>
-        </label>
+        <Language id="language" />
       </header>
       <main id="main" tabIndex={-1}>
         {name ? <Loaded key={name} name={name} /> : me.value ? <p>{t("norole")}</p> : null}

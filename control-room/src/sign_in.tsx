@@ -2,8 +2,9 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { GET, once, POST } from "./api";
+import { Language } from "./language";
 import { Dialog } from "./parts";
-import { entered, isAsked } from "./session";
+import { entered, isAsked, wasIn } from "./session";
 import { t } from "./words";
 
 export const hasPasskeys = (): boolean =>
@@ -52,6 +53,7 @@ export function SignIn() {
   };
   return (
     <Dialog id="sign-in" title={t("signin.title")} isOpen={isAsked.value}>
+      {wasIn.value && <p role="status">{t("signin.again")}</p>}
       {!ways.is_founded && (
         <div id="first-start" class="card">
           <p>{t("first.hint")}</p>
@@ -84,6 +86,7 @@ export function SignIn() {
         )}
       </form>
       <p id="sign-in-said" class="bad" role="alert">{said}</p>
+      <Language id="sign-in-language" />
       <p class="quiet"><a href="/public">{t("signin.public")}</a></p>
     </Dialog>
   );

@@ -84,10 +84,12 @@ def test_a_layout_is_kept_and_tiles_are_moved_with_keys(browser: Browser, demo: 
     page.get_by_role("button", name="Keep this layout").click()
     page.reload()
     page.wait_for_selector("#wall li")
-    assert page.evaluate(names) == before
-    page.click("#layouts summary")
-    page.select_option("#layout", "evening")
     until(lambda: page.evaluate(names) == moved, "the layout is back")
+    page.click("#layouts summary")
+    page.select_option("#layout", "")
+    until(lambda: page.evaluate(names) == before, "all of them again")
+    page.fill("#find-camera", before[1])
+    until(lambda: page.evaluate(names) == before[1:2], "a camera is found by its name in files")
 
 
 def test_the_timeline_shows_what_there_is_of_cameras_plays_it_and_is_shared(

@@ -1,9 +1,9 @@
 // To open a case, to ask for a grant, to break the glass.
 
 import { useState } from "preact/hooks";
-import { once, POST, type Camera, type CasesModel } from "../api";
+import { named, once, POST, type Camera, type CasesModel } from "../api";
 import { localTime, t } from "../words";
-import { byTitle, type Does } from "./cases";
+import { byTitle, newest, type Does } from "./cases";
 
 const MINUTE_MS = 60_000;
 
@@ -54,8 +54,8 @@ function Cameras({ cameras }: { cameras: Camera[] }) {
       <label>{t("grant.find")} <input type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} /></label>
       <div class="boxes">
         {shown.map((camera) => (
-          <label key={camera.id} hidden={!camera.title.toLowerCase().includes(wanted.toLowerCase())}>
-            <input type="checkbox" name="camera" value={camera.id} /> {camera.title}
+          <label key={camera.id} hidden={!named(camera).toLowerCase().includes(wanted.toLowerCase())}>
+            <input type="checkbox" name="camera" value={camera.id} /> {named(camera)}
           </label>
         ))}
       </div>
@@ -63,12 +63,19 @@ function Cameras({ cameras }: { cameras: Camera[] }) {
   );
 }
 
-function Stretch() {
+/** Which cameras are ticked; there is one at least. */
+function ticked(form: FormData): string[] {
+  const cameras = form.getAll("camera").map(String);
+  if (!cameras.length) throw new Error(t("grant.nocamera"));
+  return cameras;
+}
+
+function Stretch({ isNow = false }: { isNow?: boolean }) {
   const now = Date.now();
   return (
     <>
       <label>{t("grant.from")} <input name="from" type="datetime-local" step="1" required defaultValue={localTime(now - 15 * MINUTE_MS)} /></label>
-      <label>{t("grant.to")} <input name="to" type="datetime-local" step="1" required defaultValue={localTime(now)} /></label>
+      <label>{t("grant.to")} <input name="to" type="datetime-local" step="1" required defaultValue={localTime(isNow ? now + 15 * MINUTE_MS : now)} /></label>
       <label class="wide">{t("grant.why")} <input name="reason" maxLength={1000} required /></label>
     </>
   );
@@ -86,7 +93,7 @@ export function AskForGrant({ cases, cameras, does }: AskProps) {
       POST("/api/grants", {
         body: {
           case: text(form, "case"),
-          cameras: form.getAll("camera").map(String),
+          cameras: ticked(form),
           from: moment(form, "from"),
           to: moment(form, "to"),
           reason: text(form, "reason"),
@@ -101,7 +108,7 @@ export function AskForGrant({ cases, cameras, does }: AskProps) {
       <form onSubmit={asks}>
         <label>
           {t("grant.case")}
-          <select name="case" required>{cases.filter((one) => !one.closed).map((one) => <option key={one.number}>{one.number}</option>)}</select>
+          <select name="case" required>{newest(cases).filter((one) => !one.closed).map((one) => <option key={one.number}>{one.number}</option>)}</select>
         </label>
         <Stretch />
         <label>{t("grant.hours")} <input name="hours" type="number" min="0.1" max="24" step="any" defaultValue="2" required /></label>
@@ -118,7 +125,7 @@ export function BreakGlass({ cameras, does }: { cameras: Camera[]; does: Does })
     once(() =>
       POST("/api/break-glass", {
         body: {
-          cameras: form.getAll("camera").map(String),
+          cameras: ticked(form),
           from: moment(form, "from"),
           to: moment(form, "to"),
           reason: text(form, "reason"),
@@ -131,7 +138,7 @@ export function BreakGlass({ cameras, does }: { cameras: Camera[]; does: Does })
       <summary>{t("glass.break")}</summary>
       <p>{t("glass.hint")}</p>
       <form onSubmit={breaks}>
-        <Stretch />
+        <Stretch isNow />
         <Cameras cameras={cameras} />
         <button class="alarm">{t("glass.do")}</button>
       </form>

@@ -1,8 +1,8 @@
 // Cases, and grants to see clear video for them: asked by one, decided by another, seen, ended.
 
 import { useState } from "preact/hooks";
-import { ask, GET, once, POST, type Camera, type CasesModel, type Grant } from "../api";
-import { Trouble, useDeed, useKept } from "../parts";
+import { ask, GET, named, once, POST, type Camera, type CasesModel, type Grant } from "../api";
+import { Sure, Trouble, useDeed, useKept } from "../parts";
 import { me, roles } from "../session";
 import { dayTime, t, type Key } from "../words";
 import { AskForGrant, BreakGlass, OpenCase } from "./asking";
@@ -20,7 +20,8 @@ export function Cases() {
   const [seen, see] = useState<Grant | null>(null);
   const { said, does } = useDeed(kept.again);
   const known = kept.data;
-  const titles = new Map(cameras.data?.map((camera) => [camera.id, camera.title]));
+  const register = useKept(() => ask(() => GET("/api/register")), 60_000);
+  const titles = new Map(register.data?.cameras.map((camera) => [camera.id, named(camera)]));
   return (
     <>
       <h2>{t("page.cases")}</h2>
@@ -53,7 +54,7 @@ function Listed({ known, titles, does, onSee }: ListedProps) {
   return (
     <>
       {!known.cases.length && <p class="quiet">{t("case.none")}</p>}
-      {known.cases.map((one) => (
+      {newest(known.cases).map((one) => (
         <section key={one.number} class="card" aria-label={t("case.number", { number: one.number })}>
           <h3>{t("case.number", { number: one.number })}</h3>
           <p class="quiet">
@@ -62,7 +63,7 @@ function Listed({ known, titles, does, onSee }: ListedProps) {
           </p>
           <Grants grants={known.grants.filter((grant) => grant.case === one.number)} titles={titles} does={does} onSee={onSee} />
           {!one.closed && roles.value.has("investigator") && (
-            <button type="button" onClick={() => close(one.number)}>{t("case.close")}</button>
+            <Sure words={t("case.sure")} label={t("case.close")} onSure={() => close(one.number)} />
           )}
         </section>
       ))}
@@ -90,7 +91,7 @@ function GrantRow({ grant, titles, does, onSee }: Omit<ListedProps, "known"> & {
     <li class={`grant ${grant.state}`}>
       <p>
         <strong>{t("grant.number", { number: grant.id })}</strong>{" "}
-        <span class="state">{t(`grant.${grant.state}` as Key)}</span>
+        <span class="state">{grant.is_break_glass && holds ? t("glass.taken") : t(`grant.${grant.state}` as Key)}</span>
         {grant.until ? ` · ${t("grant.until", { at: dayTime(grant.until) })}` : ""}
       </p>
       <p>
@@ -111,5 +112,8 @@ function GrantRow({ grant, titles, does, onSee }: Omit<ListedProps, "known"> & {
     </li>
   );
 }
+
+/** The newest first. */
+export const newest = (cases: CasesModel["cases"]): CasesModel["cases"] => [...cases].sort((one, other) => (one.opened < other.opened ? 1 : -1));
 
 export const byTitle = (one: Camera, other: Camera): number => one.title.localeCompare(other.title);

@@ -58,7 +58,7 @@ function Screen({ grant, titles, isSure }: { grant: Grant; titles: Map<string, s
       <p id="clear-state" role="alert" class={said || !holds ? "bad" : ""}>
         {holds ? said : isSure ? t("clear.over", { state: t(`grant.${isOver ? "expired" : grant.state}` as Key) }) : t("clear.unsure")}
       </p>
-      <p class="quiet">{t("clear.told", { mark })}</p>
+      {wall !== null && <p class="quiet">{t("clear.told", { mark })}</p>}
     </>
   );
 }

@@ -1,7 +1,7 @@
 // To add a camera, to say what the public is told of it and where it stands, to test it, to remove it.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { once, POST, problemOf, type Camera } from "../api";
+import { named, once, POST, problemOf, type Camera } from "../api";
 import type { Does } from "../cases/cases";
 import { t } from "../words";
 
@@ -114,7 +114,7 @@ export function EditCamera({ cameras, does }: { cameras: Camera[]; does: Does })
         {t("heat.camera")}{" "}
         <select id="edited" value={chosen} onChange={(event) => choose(event.currentTarget.value)}>
           <option value="" />
-          {cameras.map((one) => <option key={one.id} value={one.id}>{one.title}</option>)}
+          {cameras.map((one) => <option key={one.id} value={one.id}>{named(one)}</option>)}
         </select>
       </label>
       {camera && (

@@ -1,7 +1,7 @@
 // For engineers: what was recorded by camera and day, what is missing why, disks, workers, alarms.
 
 import { useState } from "preact/hooks";
-import { ask, GET, type CameraDays, type Machine } from "../api";
+import { ask, GET, named, type CameraDays, type Machine } from "../api";
 import { Trouble, useDeed, useKept } from "../parts";
 import { count, dayTime, percent, t } from "../words";
 import { AddCamera, EditCamera } from "./cameras";
@@ -97,7 +97,9 @@ function TheMachine({ machine }: { machine: Machine }) {
 function fullIn(volume: Machine["volumes"][number], machine: Machine): string {
   const left = Math.min(volume.free_bytes, volume.limit_bytes ? volume.limit_bytes - volume.footage_bytes : Infinity);
   const perDay = ((machine.bits_per_s / 8) * DAY_S) / Math.max(1, machine.volumes.length);
-  return perDay ? t("machine.days", { days: Math.max(0, Math.floor(left / perDay)) }) : "";
+  if (!perDay) return "";
+  const days = Math.max(0, left / perDay);
+  return days < 2 ? t("machine.hours", { hours: Math.floor(days * 24) }) : t("machine.days", { days: Math.floor(days) });
 }
 
 type States = Map<string, { state: string; is_bad: boolean }>;
@@ -113,7 +115,7 @@ function Heat({ cameras, states }: { cameras: CameraDays[]; states: States }) {
         <tbody>
           {cameras.map((camera) => (
             <tr key={camera.camera}>
-              <th scope="row">{camera.title}</th>
+              <th scope="row">{named({ id: camera.camera, title: camera.title })}</th>
               {camera.days.map((one) => (
                 <td key={one.day} class={`heat-${one.due_s ? grade(one.share) : "none"}`} title={missing(one)}>
                   {one.due_s ? percent(one.share, one.share > 0.999 ? 2 : 1) : "–"}

@@ -6,7 +6,7 @@ import * as L from "leaflet";
 import "leaflet/dist/leaflet.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import Supercluster from "supercluster";
-import { ask, GET, type Camera } from "../api";
+import { ask, GET, named, type Camera } from "../api";
 import { Trouble, useKept } from "../parts";
 import { isLocal, roles } from "../session";
 import { count, t } from "../words";
@@ -75,7 +75,7 @@ class Drawn {
 
   constructor(box: HTMLElement, private readonly open: (camera: Camera) => void) {
     // Leaflet writes HTML for its own buttons, which this page's rules forbid; the page has buttons of its own.
-    this.map = L.map(box, { zoomControl: false, attributionControl: false, center: [0, 0], zoom: 2, maxZoom: CLOSEST });
+    this.map = L.map(box, { zoomAnimation: false, zoomControl: false, attributionControl: false, center: [0, 0], zoom: 2, maxZoom: CLOSEST });
     this.cones.addTo(this.map);
     this.signs.addTo(this.map);
     this.map.on("moveend", () => this.draw());
@@ -83,6 +83,7 @@ class Drawn {
   }
 
   close(): void {
+    this.map.stop(); // what still moves would look for a map that is gone
     this.map.remove();
   }
 
@@ -145,7 +146,7 @@ class Drawn {
 
   private drawCamera(at: L.LatLng, camera: Placed | undefined): void {
     if (!camera) return;
-    const words = t("map.camera", { title: camera.title, state: camera.state });
+    const words = t("map.camera", { title: named(camera), state: camera.state });
     this.sign(at, camera.id, words, "", camera.is_bad ? "sign bad" : "sign", () => this.open(camera));
     if (camera.place.direction_deg !== null) L.polygon(cone(camera.place), { className: "map-cone", interactive: false }).addTo(this.cones);
   }

@@ -1,6 +1,6 @@
 // Groups of cameras that roles are given for.
 
-import { ask, GET, once, POST, type PeopleModel } from "../api";
+import { ask, GET, named, once, POST, type PeopleModel } from "../api";
 import { useKept } from "../parts";
 import { t } from "../words";
 import type { Does } from "../cases/cases";
@@ -38,7 +38,7 @@ function Edit({ does }: { does: Does }) {
         <legend>{t("grant.cameras")}</legend>
         <div class="boxes">
           {cameras.data?.cameras.map((one) => (
-            <label key={one.id}><input type="checkbox" name="camera" value={one.id} /> {one.title}</label>
+            <label key={one.id}><input type="checkbox" name="camera" value={one.id} /> {named(one)}</label>
           ))}
         </div>
       </fieldset>

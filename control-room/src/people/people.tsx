@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ask, GET, once, POST, type Change, type PeopleModel, type Person } from "../api";
-import { Trouble, useDeed, useKept } from "../parts";
+import { Sure, Trouble, useDeed, useKept } from "../parts";
 import { me, roles } from "../session";
 import { dayOnly, dayTime, t, type Key } from "../words";
 import type { Does } from "../cases/cases";
@@ -95,7 +95,7 @@ function Row({ person, does, isAdministrator }: RowProps) {
             </>
           )}
           {isHere && person.id !== me.value?.person && (
-            <button type="button" class="small" onClick={() => does(() => once(() => POST("/api/people/{person}/leave", { params: { path } })))}>{t("person.leave")}</button>
+            <Sure words={t("person.sure", { name: person.name })} label={t("person.leave")} onSure={() => does(() => once(() => POST("/api/people/{person}/leave", { params: { path } })))} />
           )}
           {person.state === "left" && (
             <button type="button" class="small" onClick={() => change({ kind: "erase", person: person.id })}>{t("person.erase")}</button>

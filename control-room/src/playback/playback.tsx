@@ -1,7 +1,7 @@
 // One timeline for up to nine cameras: days at a glance, and up close what is there and what is missing why.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, GET, type Camera } from "../api";
+import { ask, GET, named, type Camera } from "../api";
 import { Trouble, useKept } from "../parts";
 import { MOST_TOGETHER } from "../player/together";
 import { dayTime, localTime, percent, t } from "../words";
@@ -94,7 +94,7 @@ export function PlaybackPage() {
               <input type="checkbox" checked={place.cameras.includes(camera.id)} onChange={(event) => {
                 choose(camera.id, event.currentTarget.checked);
                 event.currentTarget.checked = place.cameras.includes(camera.id);
-              }} /> {camera.title}
+              }} /> {named(camera)}
             </label>
           ))}
         </div>
@@ -177,7 +177,7 @@ function CameraRow({ camera, start, end, onMove }: Omit<RowsProps, "cameras" | "
   const words = t("playback.row", { title: camera.title, share: row.share === null ? "–" : percent(row.share) });
   return (
     <div class="row" data-camera={camera.id}>
-      <span>{camera.title}</span>
+      <span>{named(camera)}</span>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={words} onClick={onClick}>
         {row.parts.map((part) => (
           <rect key={part.from} class={`heat-${part.grade}`} x={scaled(part.from)} width={Math.max(0.5, scaled(part.to) - scaled(part.from))} height={HEIGHT}>

@@ -1,10 +1,11 @@
 // Clear video under a grant: some seconds at a time, each asked for anew, so that it ends when the grant does.
 
 import { problemOf } from "../api";
-import { t } from "../words";
+import { clockTime, t } from "../words";
 
 const AHEAD_S = 4; // seconds that are loaded before they are shown: little, since a grant may end at any moment
 const EVERY_MS = 250;
+const DAY_MS = 86_400_000;
 const STEP_MS = 8000; // what one answer holds at most
 
 /** What is asked for: a stretch of a camera under a grant. Moments are RFC 3339. */
@@ -84,7 +85,8 @@ export class Clear {
     const asked = new URLSearchParams({ from, to, grant: String(grant), at: new Date(this.next).toISOString() });
     const answer = await fetch(`/api/cameras/${camera}/clear.mp4?${asked}`, { signal: this.gone.signal });
     this.next += STEP_MS;
-    if (answer.status === 404) return; // nothing was recorded then
+    if (answer.status === 404) return this.pass(this.next - STEP_MS);
+    this.tell.say("");
     if (!answer.ok) throw await problemOf(answer);
     const data = await answer.arrayBuffer();
     const starts = Date.parse(answer.headers.get("X-Start") ?? "");
@@ -96,6 +98,19 @@ export class Clear {
     if (this.video.error) throw new Error(t("recording.failed"));
     if (this.video.paused && !this.hasBegun) await this.video.play().catch(() => {});
     this.hasBegun = true;
+  }
+
+  /** Nothing was recorded at `from`: goes on where something is, and says until when nothing was. */
+  private async pass(from: number): Promise<void> {
+    const { camera, to } = this.stretch;
+    const until = Math.min(Date.parse(to), from + DAY_MS);
+    const asked = new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(until).toISOString() });
+    const answer = await fetch(`/api/cameras/${camera}/coverage?${asked}`, { signal: this.gone.signal });
+    if (!answer.ok) throw await problemOf(answer);
+    const { playable } = (await answer.json()) as { playable: { from: string; to: string }[] };
+    const next = playable.map((one) => Date.parse(one.from)).find((at) => at > from + STEP_MS);
+    this.next = Math.max(this.next, next ?? (playable.some((one) => Date.parse(one.to) > this.next) ? this.next : until));
+    this.tell.say(this.next < Date.parse(to) ? t("clear.until", { at: clockTime(this.next) }) : t("recording.nothing"));
   }
 
   private opened(mime: string): SourceBuffer {

@@ -15,6 +15,7 @@ export interface Layout {
 }
 
 const KEPT = "civicam-layouts";
+const LAST = "civicam-layout";
 const COLUMNS = [1, 2, 3, 4, 5, 6, 8];
 const MOST = 64;
 
@@ -26,6 +27,12 @@ function kept(): Layout[] {
   }
 }
 
+/** The one that was shown last. */
+export function lastLayout(): Layout | null {
+  const name = localStorage.getItem(LAST);
+  return kept().find((one) => one.name === name) ?? null;
+}
+
 interface LayoutsProps {
   layout: Layout;
   cameras: Camera[];
@@ -33,7 +40,11 @@ interface LayoutsProps {
   onChange: (layout: Layout) => void;
 }
 
-export function Layouts({ layout, cameras, chosen, onChange }: LayoutsProps) {
+export function Layouts({ layout, cameras, chosen, onChange: show }: LayoutsProps) {
+  const onChange = (next: Layout): void => {
+    localStorage.setItem(LAST, next.name);
+    show(next);
+  };
   const [layouts, setLayouts] = useState(kept);
   const [name, setName] = useState("");
   const keep = (all: Layout[]): void => {

@@ -1,7 +1,7 @@
 // One camera of the wall: its still, and live while it has the focus.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Camera } from "../api";
+import { named, type Camera } from "../api";
 import { Live } from "../player/live";
 import { clockTime, t } from "../words";
 import { stills } from "./stills";
@@ -56,7 +56,7 @@ export function Tile({ camera, isChosen, isShown, onChoose, onOpen, onMove }: Ti
           <img ref={image} alt="" />
           {isFocused && !isShown && <LiveTile camera={camera} />}
         </span>
-        <span class="name">{camera.title}</span>
+        <span class="name">{named(camera)}</span>
         <span class={camera.is_bad ? "said bad" : "said"}>{camera.state} <time ref={clock} /></span>
       </button>
       <label>
@@ -64,7 +64,7 @@ export function Tile({ camera, isChosen, isShown, onChoose, onOpen, onMove }: Ti
           onChoose(event.currentTarget.checked);
           event.currentTarget.checked = isChosen;
         }} />
-        <span class="unseen">{camera.title}: </span>{t("wall.together")}
+        <span class="unseen">{named(camera)}: </span>{t("wall.together")}
       </label>
     </li>
   );

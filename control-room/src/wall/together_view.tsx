@@ -1,7 +1,7 @@
 // Several cameras' recordings in step.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Camera } from "../api";
+import { named, type Camera } from "../api";
 import { Dialog } from "../parts";
 import { Together } from "../player/together";
 import { dayTime, localTime, t } from "../words";
@@ -70,7 +70,7 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
       <div id="screens" class={cameras.length > 4 ? "nine" : ""}>
         {cameras.map((camera) => (
           <figure key={camera.id}>
-            <figcaption>{camera.title}</figcaption>
+            <figcaption>{named(camera)}</figcaption>
             <div class="screen">
               <video
                 ref={(element) => { if (element) videos.current.set(camera.id, element); }}

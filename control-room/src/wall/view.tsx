@@ -1,7 +1,7 @@
 // One camera, live or recorded.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, GET, type Camera, type Coverage } from "../api";
+import { ask, GET, named, type Camera, type Coverage } from "../api";
 import { Dialog } from "../parts";
 import { Live } from "../player/live";
 import { Playback } from "../player/playback";
@@ -15,7 +15,7 @@ const HOUR_MS = 3_600_000;
 
 export function View({ camera, onClose }: { camera: Camera | null; onClose: () => void }) {
   return (
-    <Dialog id="view" title={camera?.title ?? ""} isOpen={camera !== null} onClose={onClose}>
+    <Dialog id="view" title={camera ? named(camera) : ""} isOpen={camera !== null} onClose={onClose}>
       {camera && <Screen camera={camera} />}
     </Dialog>
   );

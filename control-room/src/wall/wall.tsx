@@ -1,11 +1,11 @@
 // The wall: every camera that one may see, as a tile; layouts that are kept in this browser.
 
 import { useState } from "preact/hooks";
-import { ask, GET, type Camera } from "../api";
+import { ask, GET, named, type Camera } from "../api";
 import { MOST_TOGETHER } from "../player/together";
 import { useKept } from "../parts";
 import { t } from "../words";
-import { Layouts, type Layout } from "./layouts";
+import { lastLayout, Layouts, type Layout } from "./layouts";
 import { Tile } from "./tile";
 import { TogetherView } from "./together_view";
 import { View } from "./view";
@@ -15,14 +15,16 @@ const ALL: Layout = { name: "", columns: 0, cameras: [] };
 
 export function Wall() {
   const { data: city, trouble } = useKept(() => ask(() => GET("/api/cameras")), EVERY_MS);
-  const [layout, setLayout] = useState(ALL);
+  const [layout, setLayout] = useState(() => lastLayout() ?? ALL);
   const [chosen, choose] = useState<string[]>([]);
   const [isFull, setFull] = useState(false);
   const [shown, show] = useState<Camera | null>(null);
   const [isTogether, openTogether] = useState(false);
 
-  const cameras = arranged(city?.cameras ?? [], layout);
-  const here = chosen.filter((id) => cameras.some((camera) => camera.id === id));
+  const [wanted, want] = useState("");
+  const all = arranged(city?.cameras ?? [], layout);
+  const cameras = all.filter((camera) => named(camera).toLowerCase().includes(wanted.toLowerCase()));
+  const here = chosen.filter((id) => all.some((camera) => camera.id === id));
   const bad = cameras.filter((camera) => camera.is_bad).length;
   const onChoose = (id: string, isChosen: boolean): void => {
     if (!isChosen) choose(here.filter((one) => one !== id));
@@ -30,7 +32,7 @@ export function Wall() {
     setFull(isChosen && here.length >= MOST_TOGETHER);
   };
   const move = (id: string, to: number): void => {
-    const order = cameras.map((camera) => camera.id);
+    const order = all.map((camera) => camera.id);
     order.splice(order.indexOf(id), 1);
     order.splice(Math.max(0, to), 0, id);
     setLayout({ ...layout, cameras: order });
@@ -45,7 +47,8 @@ export function Wall() {
     <>
       <p class="quiet">{t("wall.promise")}</p>
       <p id="state" role="status">{trouble ? t("again", { why: trouble }) : city ? t("wall.state", { count: cameras.length, bad }) : t("wall.asking")}</p>
-      <Layouts layout={layout} cameras={cameras} chosen={here} onChange={setLayout} />
+      <label class="find">{t("grant.find")} <input id="find-camera" type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} /></label>
+      <Layouts layout={layout} cameras={all} chosen={here} onChange={setLayout} />
       <ul
         id="wall"
         aria-label={t("wall.cameras")}
@@ -66,14 +69,14 @@ export function Wall() {
           />
         ))}
       </ul>
-      <p id="choice">
+      <p id="choice" class={here.length ? "stays" : ""}>
         <button id="open-together" type="button" disabled={here.length < 2} onClick={() => openTogether(true)}>{t("wall.play")}</button>
         <span id="chosen" role="status">
           {here.length ? t("wall.chosen", { count: here.length }) : ""} {isFull ? t("wall.most", { most: MOST_TOGETHER }) : ""}
         </span>
       </p>
       <View camera={shown} onClose={() => show(null)} />
-      <TogetherView cameras={isTogether ? cameras.filter((camera) => here.includes(camera.id)) : []} onClose={() => openTogether(false)} />
+      <TogetherView cameras={isTogether ? all.filter((camera) => here.includes(camera.id)) : []} onClose={() => openTogether(false)} />
     </>
   );
 }
