@@ -15,7 +15,8 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -110,9 +111,14 @@ class Heard:
         """See `SampleSink`."""
 
 
-def browser_latency(views: int, seconds: float, folder: Path) -> BrowserLatency:
-    """Runs a simulated city, the whole recorder, and the browser."""
-    spec = CitySpec(views, cache=str(folder))
+@contextmanager
+def shown_city(cameras: int, folder: Path) -> Iterator[tuple[str, Civicam, list[StreamKey]]]:
+    """A simulated city, the whole recorder, and its page for this machine's own browsers.
+
+    Yields:
+        the page's address, the recorder, and the cameras' streams.
+    """
+    spec = CitySpec(cameras, cache=str(folder))
     prepare(spec)
     system, data = Civicam(), folder.parent / "browser"
     shutil.rmtree(data, ignore_errors=True)
@@ -125,11 +131,16 @@ def browser_latency(views: int, seconds: float, folder: Path) -> BrowserLatency:
             city.wait_until_all_play(60)
             address = f"http://127.0.0.1:{port}/"
             _wait_for(address, 60)
-            keys = [StreamKey(CameraId(camera), StreamName.MAIN) for camera in city.urls]
-            return uvloop.run(_measured(keys, system.city.data.feed, address, seconds))
+            yield address, system, [StreamKey(CameraId(camera), StreamName.MAIN) for camera in city.urls]
         finally:
             system.stop()
             shutil.rmtree(data)
+
+
+def browser_latency(views: int, seconds: float, folder: Path) -> BrowserLatency:
+    """Measures live views of so many cameras in one page."""
+    with shown_city(views, folder) as (address, system, keys):
+        return uvloop.run(_measured(keys, system.city.data.feed, address, seconds))
 
 
 def _wait_for(address: str, timeout_s: float) -> None:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import os
-import shutil
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -20,11 +19,10 @@ import numpy as np
 import uvloop
 from playwright.async_api import async_playwright
 
-from bench.browser import _ARGUMENTS, CHROMIUM, _wait_for
-from bench.live import _busy_s, _free_port
+from bench.browser import _ARGUMENTS, CHROMIUM, shown_city
+from bench.live import _busy_s
 from bench.measure import machine
-from bench.ours import Civicam
-from bench.simulator import WORK, CityProcess, CitySpec, prepare
+from bench.simulator import WORK
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera, RegisterEntry, Segment
 from civicam.catalogue.rollup import DAY_NS
@@ -80,23 +78,8 @@ class Wall:
 
 def wall(tiles: int, seconds: float, folder: Path) -> Wall:
     """Runs a simulated city, the whole recorder, and the browser."""
-    spec = CitySpec(tiles, cache=str(folder))
-    prepare(spec)
-    system, data = Civicam(), folder.parent / "wall"
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True)
-    port = _free_port()
-    os.environ.update(CIVICAM_WEB__PORT=str(port), CIVICAM_WEB__ALLOW="local", CIVICAM_REDACTION__BOOTSTRAP_S="10")
-    with CityProcess(spec) as city:
-        system.start(city.urls, data)
-        try:
-            city.wait_until_all_play(60)
-            address = f"http://127.0.0.1:{port}/"
-            _wait_for(address, 60)
-            return uvloop.run(_watched(address, tiles, seconds))
-        finally:
-            system.stop()
-            shutil.rmtree(data)
+    with shown_city(tiles, folder) as (address, _, _):
+        return uvloop.run(_watched(address, tiles, seconds))
 
 
 async def _watched(address: str, tiles: int, seconds: float) -> Wall:

@@ -33,6 +33,9 @@ export class Refused extends Error {
   }
 }
 
+/** What went wrong, in words. */
+export const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 interface Answer<T> {
   data?: T;
   error?: unknown;

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { wordsOf } from "./api";
 import { me } from "./session";
 import { t } from "./words";
 
@@ -59,7 +60,7 @@ export function useKept<T>(work: () => Promise<T>, everyMs: number, about: unkno
         setTrouble("");
       } catch (error) {
         if (isOver) return;
-        setTrouble(error instanceof Error ? error.message : String(error));
+        setTrouble(wordsOf(error));
       }
       timer = window.setTimeout(() => void go(), everyMs);
     };
@@ -83,25 +84,36 @@ export function Trouble({ words }: { words: string }) {
   return words ? <p class="bad trouble" role="alert">{words}</p> : null;
 }
 
+interface SureProps {
+  label: string;
+  words: string;
+  /** What the second button says; the same as the first without. */
+  act?: string;
+  onSure: () => void;
+}
+
 /** A button for what cannot be taken back: it asks first. */
-export function Sure({ label, words, onSure }: { label: string; words: string; onSure: () => void }) {
+export function Sure({ label, words, act = label, onSure }: SureProps) {
   const [isAsked, askFirst] = useState(false);
   if (!isAsked) return <button type="button" onClick={() => askFirst(true)}>{label}</button>;
   return (
     <span class="sure">
       {words}{" "}
-      <button type="button" class="alarm" onClick={() => { askFirst(false); onSure(); }}>{label}</button>{" "}
+      <button type="button" class="alarm" onClick={() => { askFirst(false); onSure(); }}>{act}</button>{" "}
       <button type="button" onClick={() => askFirst(false)}>{t("camera.keep")}</button>
     </span>
   );
 }
 
+/** Has something done; what goes wrong is said. */
+export type Does = (work: () => Promise<unknown>) => void;
+
 /** Something that a person does: what goes wrong is said beside it. */
-export function useDeed(after: () => void): { said: string; does: (work: () => Promise<unknown>) => void } {
+export function useDeed(after: () => void): { said: string; does: Does } {
   const [said, say] = useState("");
-  const does = (work: () => Promise<unknown>): void => {
+  const does: Does = (work) => {
     say("");
-    work().then(after, (error: unknown) => say(error instanceof Error ? error.message : String(error)));
+    work().then(after, (error: unknown) => say(wordsOf(error)));
   };
   return { said, does };
 }

@@ -34,18 +34,21 @@ export async function entered(): Promise<void> {
   waiting = null;
 }
 
+/** How people sign in here. */
+export const ways = signal({ city: "", elsewhere: false, is_founded: true });
 /** The city's name. */
 export const city = signal("civicam");
 
 /** Finds out which city this is, and who is signed in. */
 export async function findOut(): Promise<void> {
-  await once(() => GET("/api/register")).then((found) => { city.value = found.city; }, () => {});
   try {
-    me.value = await once(() => GET("/api/session"));
+    ways.value = await once(() => GET("/api/sign-in"));
+    city.value = ways.value.city;
   } catch (error) {
-    me.value = null;
     isLocal.value = error instanceof Refused && error.status === 404;
   }
+  if (isLocal.value) await once(() => GET("/api/cameras")).then((found) => { city.value = found.name; }, () => {});
+  else me.value = await once(() => GET("/api/session")).catch(() => null);
 }
 
 export async function signOut(): Promise<void> {

@@ -1,10 +1,11 @@
 // To sign in: password and code, a passkey, or the city's own provider.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { GET, once, POST } from "./api";
+import { useRef, useState } from "preact/hooks";
+import { once, POST, wordsOf } from "./api";
+import { raw } from "./forms";
 import { Language } from "./language";
 import { Dialog } from "./parts";
-import { entered, isAsked, wasIn } from "./session";
+import { entered, isAsked, wasIn, ways } from "./session";
 import { t } from "./words";
 
 export const hasPasskeys = (): boolean =>
@@ -26,11 +27,7 @@ async function usePasskey(): Promise<void> {
 
 export function SignIn() {
   const [said, say] = useState("");
-  const [ways, setWays] = useState({ elsewhere: false, is_founded: true });
   const form = useRef<HTMLFormElement>(null);
-  useEffect(() => {
-    once(() => GET("/api/sign-in")).then(setWays, () => {});
-  }, []);
 
   const tries = async (work: () => Promise<unknown>): Promise<void> => {
     say("");
@@ -39,22 +36,21 @@ export function SignIn() {
       form.current?.reset();
       await entered();
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
+      const words = wordsOf(error);
       say(words);
       form.current?.querySelector<HTMLInputElement>(/code is needed/.test(words) ? "#code" : "#password")?.select();
     }
   };
   const onSubmit = (event: SubmitEvent): void => {
     event.preventDefault();
-    const fields = new FormData(event.currentTarget as HTMLFormElement);
-    const text = (name: string): string => String(fields.get(name) ?? "");
-    const body = { login: text("login"), password: text("password"), code: text("code") };
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const body = { login: raw(form, "login"), password: raw(form, "password"), code: raw(form, "code") };
     void tries(() => once(() => POST("/api/session", { body })));
   };
   return (
     <Dialog id="sign-in" title={t("signin.title")} isOpen={isAsked.value}>
       {wasIn.value && <p role="status">{t("signin.again")}</p>}
-      {!ways.is_founded && (
+      {!ways.value.is_founded && (
         <div id="first-start" class="card">
           <p>{t("first.hint")}</p>
           <pre>civicam person found LOGIN "NAME"</pre>
@@ -79,7 +75,7 @@ export function SignIn() {
         {hasPasskeys() && (
           <button id="use-passkey" type="button" onClick={() => void tries(usePasskey)}>{t("signin.passkey")}</button>
         )}
-        {ways.elsewhere && (
+        {ways.value.elsewhere && (
           <button id="use-provider" type="button" onClick={() => void goToProvider("/api/provider/begin").catch((error: Error) => say(error.message))}>
             {t("signin.provider")}
           </button>

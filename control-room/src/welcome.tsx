@@ -1,7 +1,8 @@
 // Somebody who was invited chooses how they sign in.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { once, POST } from "./api";
+import { once, POST, wordsOf } from "./api";
+import { raw } from "./forms";
 import { Dialog } from "./parts";
 import { entered, invitation } from "./session";
 import { t } from "./words";
@@ -27,7 +28,7 @@ export function Welcome() {
     try {
       setFound(await once(() => POST("/api/invitation", { body: { invitation: invited ?? "", invitation_code: code } })));
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
+      const words = wordsOf(error);
       const isFirst = /code is needed/.test(words);
       if (isFirst || /code is wrong/.test(words)) askCode(true);
       if (!isFirst) say(words);
@@ -40,16 +41,15 @@ export function Welcome() {
 
   const come = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
-    const fields = new FormData(event.currentTarget as HTMLFormElement);
-    const text = (name: string): string => String(fields.get(name) ?? "");
-    if (text("password") !== text("again")) return say(t("welcome.differ"));
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    if (raw(form, "password") !== raw(form, "again")) return say(t("welcome.differ"));
     say("");
-    const body = { invitation: invited, invitation_code: told, password: text("password"), code: text("code") };
+    const body = { invitation: invited, invitation_code: told, password: raw(form, "password"), code: raw(form, "code") };
     try {
       setCodes((await once(() => POST("/api/invitation/accept", { body }))).codes);
       history.replaceState(null, "", location.pathname);
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
+      say(wordsOf(error));
     }
   };
   const done = async (): Promise<void> => {

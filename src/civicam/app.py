@@ -419,9 +419,8 @@ class _Recorder:
         # Threads are entered last, so that they have ended when the catalogues close.
         self._volumes = city.volumes()
         self._catalogue = resources.enter_context(city.catalogue())
-        deleting_catalogue = resources.enter_context(city.catalogue())
-        self._deleting_catalogue = deleting_catalogue
-        self._retention = Retention(deleting_catalogue, city.volumes(), city.retention_policy())
+        self._deleting_catalogue = resources.enter_context(city.catalogue())
+        self._retention = Retention(self._deleting_catalogue, city.volumes(), city.retention_policy())
         self._watching = resources.enter_context(ThreadPoolExecutor(1, "status"))
         self._deleting = resources.enter_context(ThreadPoolExecutor(1, "retention"))
         self._plans, self._alarms["cameras"] = city.streams(self._catalogue)

@@ -15,7 +15,7 @@ from civicam.access.people import ERASED_AFTER_NS
 from civicam.access.sign_in import limits
 from civicam.access.sign_in.codes import Codes
 from civicam.access.sign_in.door import TOKEN_PREFIX, CodeNeededError, Coming, From, digest
-from civicam.access.sign_in.limits import Begun, network_of
+from civicam.access.sign_in.limits import Waiting, network_of
 from civicam.core.errors import AccessError, NotAllowedError, SignInError, TooSoonError
 from civicam.core.ids import CameraId
 from civicam.ledger.encoding import decode
@@ -256,7 +256,7 @@ async def test_a_ledger_that_was_down_for_a_moment_does_not_stop_the_office(hous
 
 def test_who_begins_too_much_loses_their_own_first() -> None:
     clock = ManualClock()
-    begun: Begun[int] = Begun(clock, 10 * SECOND)
+    begun: Waiting[int] = Waiting(clock, 10 * SECOND)
     begun.put("them", "first", 0)
     for number in range(100):
         begun.put("stranger", f"s{number}", number)
@@ -271,7 +271,7 @@ def test_who_begins_too_much_loses_their_own_first() -> None:
 
 def test_all_that_is_begun_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_MOST_KEPT", 5)
-    begun: Begun[int] = Begun(ManualClock(), SECOND)
+    begun: Waiting[int] = Waiting(ManualClock(), SECOND)
     for number in range(9):
         begun.put(f"by {number}", f"{number}", number)
     assert [begun.take(f"{number}") is not None for number in range(9)] == [False] * 4 + [True] * 5

@@ -69,7 +69,8 @@ async def test_an_engineer_adds_a_camera_and_its_password_is_sealed(own: Path) -
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"id": "Bridge 1"}, {"id": "../x"}, {"url": "http://10.0.0.9/"}, {"url": "rtsp://"}, {"purpose": "  "},
+        {"id": "Bridge 1"}, {"id": "../x"}, {"url": "http://10.0.0.9/"}, {"url": "rtsp://"}, {"url": ""},
+        {"purpose": "  "},
         {"register_entry": SAID | {"owner": ""}}, {"register_entry": SAID | {"keep_days": 0}},
         {"register_entry": SAID | {"description": "x" * 1001}}, {"place": STANDS | {"latitude": 91}},
         {"url": "rtsp://other:login@10.0.0.9/"},

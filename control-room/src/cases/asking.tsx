@@ -2,24 +2,14 @@
 
 import { useState } from "preact/hooks";
 import { named, once, POST, type Camera, type CasesModel } from "../api";
+import { submits, text } from "../forms";
+import type { Does } from "../parts";
 import { localTime, t } from "../words";
-import { byTitle, newest, type Does } from "./cases";
+import { byTitle, newest } from "./cases";
 
 const MINUTE_MS = 60_000;
 
-const text = (form: FormData, name: string): string => String(form.get(name) ?? "").trim();
 const moment = (form: FormData, name: string): string => new Date(text(form, name)).toISOString();
-
-function submits(does: Does, work: (form: FormData) => Promise<unknown>): (event: SubmitEvent) => void {
-  return (event) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    does(async () => {
-      await work(new FormData(form));
-      form.reset();
-    });
-  };
-}
 
 export function OpenCase({ purposes, does }: { purposes: string[]; does: Does }) {
   const open = submits(does, (form) =>

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ask, GET, named, once, POST, type Camera, type CasesModel, type Grant } from "../api";
-import { Sure, Trouble, useDeed, useKept } from "../parts";
+import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
 import { me, roles } from "../session";
 import { dayTime, t, type Key } from "../words";
 import { AskForGrant, BreakGlass, OpenCase } from "./asking";
@@ -38,8 +38,6 @@ export function Cases() {
     </>
   );
 }
-
-export type Does = (work: () => Promise<unknown>) => void;
 
 interface ListedProps {
   known: CasesModel;

@@ -2,10 +2,10 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { named, once, POST, problemOf, type Camera } from "../api";
-import type { Does } from "../cases/cases";
+import { raw, submits, text } from "../forms";
+import { Sure, type Does } from "../parts";
 import { t } from "../words";
 
-const text = (form: FormData, name: string): string => String(form.get(name) ?? "").trim();
 const number = (form: FormData, name: string): number | null => (text(form, name) ? Number(text(form, name)) : null);
 
 function registerOf(form: FormData) {
@@ -21,17 +21,6 @@ function placeOf(form: FormData) {
   const [latitude, longitude] = [number(form, "latitude"), number(form, "longitude")];
   if (latitude === null || longitude === null) return null;
   return { latitude, longitude, direction_deg: number(form, "direction"), view_deg: number(form, "view") ?? 60, reach_m: number(form, "reach") ?? 40 };
-}
-
-function submits(does: Does, work: (form: FormData) => Promise<unknown>, isReset = false): (event: SubmitEvent) => void {
-  return (event) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    does(async () => {
-      await work(new FormData(form));
-      if (isReset) form.reset();
-    });
-  };
 }
 
 function RegisterFields({ camera }: { camera?: Camera }) {
@@ -75,13 +64,12 @@ export function AddCamera({ does }: { does: Does }) {
             title: text(form, "title"),
             purpose: text(form, "purpose"),
             username: text(form, "username"),
-            password: String(form.get("password") ?? ""),
+            password: raw(form, "password"),
             register_entry: registerOf(form),
             place: placeOf(form),
           },
         }),
       ),
-    true,
   );
   return (
     <details id="add-camera" class="card">
@@ -119,16 +107,16 @@ export function EditCamera({ cameras, does }: { cameras: Camera[]; does: Does })
       </label>
       {camera && (
         <div key={camera.id}>
-          <form class="describe" onSubmit={submits(does, (form) => once(() => POST("/api/cameras/{camera}/describe", { params: { path }, body: registerOf(form) })))}>
+          <form class="describe" onSubmit={submits(does, (form) => once(() => POST("/api/cameras/{camera}/describe", { params: { path }, body: registerOf(form) })), false)}>
             <RegisterFields camera={camera} />
             <button>{t("camera.describe")}</button>
           </form>
-          <form class="place" onSubmit={submits(does, (form) => once(() => POST("/api/cameras/{camera}/place", { params: { path }, body: placeOf(form)! })))}>
+          <form class="place" onSubmit={submits(does, (form) => once(() => POST("/api/cameras/{camera}/place", { params: { path }, body: placeOf(form)! })), false)}>
             <PlaceFields camera={camera} isRequired />
             <button>{t("camera.place")}</button>
           </form>
           <TestStill camera={camera} />
-          <Remove onRemove={() => does(async () => {
+          <Sure label={t("camera.remove")} words={t("camera.sure")} act={t("camera.doremove")} onSure={() => does(async () => {
             await once(() => POST("/api/cameras/{camera}/remove", { params: { path } }));
             choose("");
           })} />
@@ -155,18 +143,6 @@ function TestStill({ camera }: { camera: Camera }) {
       <button type="button" onClick={() => void ask().catch((error: Error) => say(error.message))}>{t("camera.test")}</button>{" "}
       <span class="bad" role="status">{said}</span>
       <img id="test-still" ref={image} alt={camera.title} />
-    </p>
-  );
-}
-
-function Remove({ onRemove }: { onRemove: () => void }) {
-  const [isSure, setSure] = useState(false);
-  if (!isSure) return <button type="button" onClick={() => setSure(true)}>{t("camera.remove")}</button>;
-  return (
-    <p>
-      {t("camera.sure")}{" "}
-      <button type="button" class="alarm" onClick={onRemove}>{t("camera.doremove")}</button>{" "}
-      <button type="button" onClick={() => setSure(false)}>{t("camera.keep")}</button>
     </p>
   );
 }

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ask, GET, named, type CameraDays, type Machine } from "../api";
+import { grade } from "../grade";
 import { Trouble, useDeed, useKept } from "../parts";
 import { count, dayTime, percent, t } from "../words";
 import { AddCamera, EditCamera } from "./cameras";
@@ -129,8 +130,6 @@ function Heat({ cameras, states }: { cameras: CameraDays[]; states: States }) {
     </div>
   );
 }
-
-const grade = (share: number): number => (share >= 0.999 ? 4 : share >= 0.99 ? 3 : share >= 0.9 ? 2 : share >= 0.5 ? 1 : 0);
 
 function missing(day: CameraDays["days"][number]): string {
   return Object.entries(day.missing_s).map(([cause, seconds]) => t("heat.missing", { cause, seconds: count(Math.round(seconds)) })).join(", ");

@@ -1,7 +1,7 @@
 // The ledger, to be read: what happened, who looked at what, and what is worth a question.
 
 import { useState } from "preact/hooks";
-import { ask, GET, type Entry } from "../api";
+import { ask, GET, wordsOf, type Entry } from "../api";
 import { Trouble, useKept } from "../parts";
 import { count, dayTime, t } from "../words";
 import { Patterns } from "./patterns";
@@ -119,7 +119,7 @@ function Proof({ entry, verifier }: { entry: Entry; verifier: string }) {
       if (!isShownAs(await provenEntry(checkpoint, index), entry)) throw new ProofError(t("proof.other"));
       say({ words: t("proof.holds", { size: count(checkpoint.size) }), isBad: false });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = wordsOf(error);
       say({ words: t(error instanceof ProofError ? "proof.fails" : "proof.unchecked", { why }), isBad: true });
     }
   };

@@ -1,9 +1,9 @@
 // Groups of cameras that roles are given for.
 
 import { ask, GET, named, once, POST, type PeopleModel } from "../api";
-import { useKept } from "../parts";
+import { text } from "../forms";
+import { useKept, type Does } from "../parts";
 import { t } from "../words";
-import type { Does } from "../cases/cases";
 
 interface GroupsProps {
   known: PeopleModel;
@@ -27,7 +27,7 @@ function Edit({ does }: { does: Does }) {
   const change = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const group = String(form.get("name") ?? "").trim();
+    const group = text(form, "name");
     const body = { kind: "group" as const, group, hours: "", cameras: form.getAll("camera").map(String) };
     does(() => once(() => POST("/api/changes", { body })));
   };

@@ -3,7 +3,8 @@
 import { useState } from "preact/hooks";
 import { once, POST } from "../api";
 import { t } from "../words";
-import type { Does } from "../cases/cases";
+import { raw } from "../forms";
+import type { Does } from "../parts";
 
 export function Invite({ does }: { does: Does }) {
   const [link, setLink] = useState("");
@@ -11,7 +12,7 @@ export function Invite({ does }: { does: Does }) {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     const fields = new FormData(form);
-    const body = { login: String(fields.get("login") ?? ""), name: String(fields.get("name") ?? "") };
+    const body = { login: raw(fields, "login"), name: raw(fields, "name") };
     setLink("");
     does(async () => {
       const { invitation } = await once(() => POST("/api/people", { body }));

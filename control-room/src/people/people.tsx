@@ -2,10 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { ask, GET, once, POST, type Change, type PeopleModel, type Person } from "../api";
-import { Sure, Trouble, useDeed, useKept } from "../parts";
+import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
+import { raw } from "../forms";
 import { me, roles } from "../session";
 import { dayOnly, dayTime, t, type Key } from "../words";
-import type { Does } from "../cases/cases";
 import { Groups } from "./groups";
 import { Invite } from "./invite";
 
@@ -148,9 +148,8 @@ function GiveRole({ known, does }: { known: PeopleModel; does: Does }) {
   const give = (event: SubmitEvent): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const text = (name: string): string => String(form.get(name) ?? "");
-    const role = ROLES.find((one) => one === text("role")) ?? null;
-    const body = { kind: "give" as const, person: text("person"), role, group: text("group"), hours: text("hours"), cameras: [] };
+    const role = ROLES.find((one) => one === raw(form, "role")) ?? null;
+    const body = { kind: "give" as const, person: raw(form, "person"), role, group: raw(form, "group"), hours: raw(form, "hours"), cameras: [] };
     does(() => once(() => POST("/api/changes", { body })));
   };
   return (

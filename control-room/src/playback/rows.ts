@@ -1,6 +1,7 @@
 // What a camera has of a stretch: by hours over days, exactly within a day.
 
 import { ask, GET } from "../api";
+import { grade } from "../grade";
 import { clockTime, dayTime, percent, t } from "../words";
 
 const HOUR_MS = 3_600_000;
@@ -20,8 +21,6 @@ export interface Row {
   /** Events of the camera's health. */
   marks: Omit<Part, "grade">[];
 }
-
-const grade = (share: number): number => (share >= 0.999 ? 4 : share >= 0.99 ? 3 : share >= 0.9 ? 2 : share >= 0.5 ? 1 : 0);
 
 export function askRow(camera: string, start: number, end: number): Promise<Row> {
   const query = { from: new Date(start).toISOString(), to: new Date(end).toISOString() };

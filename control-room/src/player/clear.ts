@@ -1,6 +1,6 @@
 // Clear video under a grant: some seconds at a time, each asked for anew, so that it ends when the grant does.
 
-import { problemOf } from "../api";
+import { problemOf, wordsOf } from "../api";
 import { clockTime, t } from "../words";
 
 const AHEAD_S = 4; // seconds that are loaded before they are shown: little, since a grant may end at any moment
@@ -67,7 +67,7 @@ export class Clear {
     } catch (error) {
       if (this.gone.signal.aborted) return;
       this.close();
-      this.tell.say(error instanceof Error ? error.message : String(error));
+      this.tell.say(wordsOf(error));
     }
   }
 

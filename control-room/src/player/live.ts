@@ -70,7 +70,7 @@ export class Live {
 
   private again(why: string): void {
     if (this.ended) return;
-    this.say(t("live.again", { why }), true);
+    this.say(t("again", { why }), true);
     this.forget();
     this.timer = window.setTimeout(() => { this.socket = this.connect(); }, this.pause);
     this.pause = Math.min(this.pause * 2, RETRY_MS[1]);

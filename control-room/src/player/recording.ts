@@ -1,7 +1,7 @@
 // A stretch of one camera's recording: the segments of an HLS playlist (RFC 8216) into Media Source Extensions.
 // Segments that are marked as a gap are never asked for; whoever plays them is told why nothing is there.
 
-import { problemOf, type Camera, type Gap } from "../api";
+import { problemOf, wordsOf, type Camera, type Gap } from "../api";
 import { clockTime, t } from "../words";
 
 const AHEAD_S = 12; // seconds that are loaded before they are shown
@@ -80,7 +80,7 @@ export class Recording {
   }
 
   fail(error: unknown): void {
-    if (!this.gone.signal.aborted) this.tell(error instanceof Error ? error.message : String(error));
+    if (!this.gone.signal.aborted) this.tell(wordsOf(error));
   }
 
   close(): void {

@@ -92,8 +92,7 @@ def invite_again(state: State, who: Who | None, person: PersonId, at_ns: int) ->
     """
     if who is not None:
         require(state, Ask(who, Action.PEOPLE_EDIT, at_ns))
-    if _known(state, person).state is not PersonState.INVITED:
-        raise AccessError("this person has come already")
+    _check_invited(state, person)
     facts: dict[str, Value] = {"what": "invitation made"}
     if who is None:
         facts["at-machine"] = "yes"
@@ -109,10 +108,14 @@ def tell_invitation_code(state: State, who: Who, person: PersonId, at_ns: int) -
         AccessError: the person was not added, or has come already.
     """
     require(state, Ask(who, Action.PEOPLE_EDIT, at_ns))
-    if _known(state, person).state is not PersonState.INVITED:
-        raise AccessError("this person has come already")
+    _check_invited(state, person)
     parts = {"person": Part(person), "by": Part(who.person)}
     return Change((), (Draft(Kind.PERSON, {"what": "invitation code told"}, parts),))
+
+
+def _check_invited(state: State, person: PersonId) -> None:
+    if _known(state, person).state is not PersonState.INVITED:
+        raise AccessError("this person has come already")
 
 
 def activate(state: State, person: PersonId) -> Change:

@@ -32,6 +32,7 @@ from civicam.core.ids import StreamName, parse_camera_id
 if TYPE_CHECKING:
     from civicam.app import City
     from civicam.camera.url import CameraUrl, Credentials
+    from civicam.catalogue.catalogue import Catalogue
     from civicam.catalogue.models import Camera, Place, RegisterEntry
 
 app = typer.Typer(help="Add, list, test and remove cameras.", no_args_is_help=True)
@@ -241,7 +242,7 @@ def describe(
 
     city, clock = City.open(folder(data)), SystemClock()
     with city.catalogue() as catalogue:
-        known = {camera.id: camera for camera in catalogue.cameras()}.get(parse_camera_id(camera_id))
+        known = _present(catalogue, camera_id)
         if known is None:
             raise ConfigError("the city has no such camera", where=camera_id, fix="see `civicam camera list`")
         said = _Entry(known.id, "", "", "", "", None, owner, legal_basis, f"{keep_days:g}", description)
@@ -279,6 +280,12 @@ def place(
     say(f"camera {camera_id} is on the map")
 
 
+def _present(catalogue: "Catalogue", camera_id: str) -> "Camera | None":
+    """A camera that the city has now."""
+    found = catalogue.camera(parse_camera_id(camera_id))
+    return None if found is None or found.removed_ns is not None else found
+
+
 def _register(city: "City", said: _Entry, before: "RegisterEntry | None" = None) -> "RegisterEntry | None":
     """What the public is told of a camera: as said, else as before, else as the settings say; None if not all is."""
     from civicam.catalogue.models import RegisterEntry
@@ -307,7 +314,7 @@ def remove(camera_id: Annotated[str, typer.Argument(metavar="ID")], data: DataOp
 
     city, clock = City.open(folder(data)), SystemClock()
     with city.catalogue() as catalogue:
-        known = {camera.id: camera for camera in catalogue.cameras()}.get(parse_camera_id(camera_id))
+        known = _present(catalogue, camera_id)
         if known is not None:
             with open_ledger(city, clock) as ledger:
                 ledger.append(camera_draft(known, "removed"))
@@ -449,20 +456,12 @@ def _warn_of_unsealed(cameras: "list[Camera]") -> None:
 
 
 def _camera(city: "City", entry: _Entry, now_ns: int) -> "Camera":
-    from civicam.camera.url import CameraUrl
+    from civicam.camera.streams import stream_addresses
     from civicam.catalogue.models import Camera
 
     camera_id = parse_camera_id(entry.id)
-    main, login = CameraUrl.parse(entry.url)
-    urls = {StreamName.MAIN: main.target}
-    logins = {entry.login, login} - {None}
-    if entry.sub:
-        small, sub_login = CameraUrl.parse(entry.sub)
-        urls[StreamName.SUB] = small.target
-        logins |= {sub_login} - {None}
-    if len(logins) > 1:
-        raise ConfigError("different names or passwords for one camera", fix="it has one of each, for both streams")
-    sealed = city.seal(camera_id, next(iter(logins), None))
+    urls, login = stream_addresses(entry.url, entry.sub, entry.login)
+    sealed = city.seal(camera_id, login)
     for name, text in (("purpose", entry.purpose), ("title", entry.title or entry.id)):
         if not 1 <= len(text.strip()) <= _MOST_TEXT:
             raise ConfigError(f"its {name} has {len(text.strip())} characters", fix=f"write 1 to {_MOST_TEXT}")

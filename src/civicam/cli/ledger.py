@@ -122,14 +122,10 @@ def key(data: DataOption = DEFAULT_DATA) -> None:
 
 
 def _reader(data: Path) -> "TileReader":
-    from civicam.ledger.log import LedgerFolder, read_verifier
-    from civicam.ledger.note import Note
-    from civicam.ledger.tiles import TileReader, files_in
-    from civicam.ledger.verify import open_checkpoint
+    from civicam.ledger.log import LedgerFolder
+    from civicam.ledger.published import read_published
 
-    where = LedgerFolder(folder(data).ledger)
-    checkpoint = open_checkpoint(Note.parse(_read(where.checkpoint)), read_verifier(where))
-    return TileReader(checkpoint.size, files_in(where.public))
+    return read_published(LedgerFolder(folder(data).ledger)).reader
 
 
 def _entry(reader: "TileReader", index: int) -> dict[str, Any]:

@@ -57,12 +57,13 @@ from civicam.web.models import (
     RegisterModel,
     SpanModel,
 )
-from civicam.web.page_files import PageFile, page_files
+from civicam.web.page_files import PageFile, page_files, public_style
 from civicam.web.passkey_api import add_passkeys
 from civicam.web.people_api import add_people, add_roles
 from civicam.web.people_services import PeopleServices
 from civicam.web.problem import as_problem, problem
 from civicam.web.provider_api import add_provider
+from civicam.web.public_map import MAP_BYTES
 from civicam.web.public_pages import PAGES, PublicPages
 from civicam.web.sign_in_api import add_account, add_sign_in
 
@@ -237,22 +238,8 @@ class Application:
 
     def _page_routes(self) -> list[BaseRoute]:
         page = page_files()
-
-        def answer_with(file: PageFile) -> Answer:
-            async def answer(request: Request, decision: Decision) -> Response:
-                if "gzip" not in request.headers.get("accept-encoding", ""):
-                    return _cached(request, file.data, file.media_type, file.etag, "no-cache")
-                etag = f'{file.etag[:-1]}-gzip"'
-                packed = _cached(request, file.gzipped, file.media_type, etag, "no-cache")
-                packed.headers.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
-                return packed
-
-            return answer
-
-        routes: list[BaseRoute] = [
-            self._route(f"/page/{name}", Purpose.PAGE, answer_with(file)) for name, file in page.items()
-        ]
-        return [*routes, self._route("/", Purpose.PAGE, answer_with(page["index.html"]))]
+        routes = [self._route(f"/page/{name}", Purpose.PAGE, _answer_with(file)) for name, file in page.items()]
+        return [*routes, self._route("/", Purpose.PAGE, _answer_with(page["index.html"]))]
 
     def _public_routes(self) -> list[BaseRoute]:
         services = self._services
@@ -261,19 +248,16 @@ class Application:
         async def page(request: Request, decision: Decision) -> Response:
             return await pages.page(request)
 
-        async def style(request: Request, decision: Decision) -> Response:
-            return await pages.style(request)
-
         named = [self._route(f"/public/{name}", Purpose.PUBLIC, _named(page, name)) for name in PAGES]
         first = self._route("/public", Purpose.PUBLIC, _named(page, PAGES[0]))
-        return [first, *named, self._route("/public/style.css", Purpose.PUBLIC, style)]
+        return [first, *named, self._route("/public/style.css", Purpose.PUBLIC, _answer_with(public_style()))]
 
     async def _map(self, request: Request, decision: Decision) -> Response:
         path = self._services.map
         if path is None or not path.is_file():
             raise NotFoundError("the city has no map of its own", fix="put map.geojson into its folder")
-        if path.stat().st_size > _MAP_BYTES:
-            raise NotFoundError("the city's map is too large", fix=f"make it smaller than {_MAP_BYTES >> 20} MiB")
+        if path.stat().st_size > MAP_BYTES:
+            raise NotFoundError("the city's map is too large", fix=f"make it smaller than {MAP_BYTES >> 20} MiB")
         return FileResponse(path, media_type="application/geo+json", headers={"Cache-Control": "no-cache"})
 
     async def _openapi(self, request: Request, decision: Decision) -> Response:
@@ -412,15 +396,21 @@ class Application:
         lasting = services.health.lasting(camera.id)
         return state_of(services.media.seen(decision, camera.id), lasting, now_ns)
 
-    def _add_coverage(self, api: FastAPI) -> None:
+    def _may_know_of(self, most_s: float) -> Callable[..., Decision]:
+        """What decides whether somebody may know what there is of a camera's stretch of at most `most_s`."""
+
         def may_know(
             request: Request,
             camera: str,
             start: Annotated[str, Query(alias="from", max_length=40, description=_MOMENT)],
             end: Annotated[str, Query(alias="to", max_length=40, description=_MOMENT)],
         ) -> Decision:
-            window = parse_window(start, end, COVERAGE_MOST_S)
-            return self._gate.decide(request, Purpose.COVERAGE, camera, window)
+            return self._gate.decide(request, Purpose.COVERAGE, camera, parse_window(start, end, most_s))
+
+        return may_know
+
+    def _add_coverage(self, api: FastAPI) -> None:
+        may_know = self._may_know_of(COVERAGE_MOST_S)
 
         @api.get(f"{_PATH}/coverage", summary="What is playable, and what is missing why", operation_id="coverage")
         async def coverage(decision: Annotated[Decision, Depends(may_know)]) -> CoverageModel:
@@ -431,13 +421,7 @@ class Application:
             return _coverage(decision, found, events)
 
     def _add_hours(self, api: FastAPI) -> None:
-        def may_know(
-            request: Request,
-            camera: str,
-            start: Annotated[str, Query(alias="from", max_length=40, description=_MOMENT)],
-            end: Annotated[str, Query(alias="to", max_length=40, description=_MOMENT)],
-        ) -> Decision:
-            return self._gate.decide(request, Purpose.COVERAGE, camera, parse_window(start, end, HOURS_MOST_S))
+        may_know = self._may_know_of(HOURS_MOST_S)
 
         @api.get(f"{_PATH}/hours", summary="How completely each hour was recorded", operation_id="hours")
         async def hours(decision: Annotated[Decision, Depends(may_know)]) -> HoursModel:
@@ -536,6 +520,18 @@ def _size(request: Request) -> tuple[int, int]:
     if not all(_LEAST_SIDE_PX <= side <= _MOST_SIDE_PX and side % 2 == 0 for side in size):
         raise RequestError("'size' is no picture's", fix="take it from the playlist, such as 640x360")
     return size
+
+
+def _answer_with(file: PageFile) -> Answer:
+    async def answer(request: Request, decision: Decision) -> Response:
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return _cached(request, file.data, file.media_type, file.etag, "no-cache")
+        etag = f'{file.etag[:-1]}-gzip"'
+        packed = _cached(request, file.gzipped, file.media_type, etag, "no-cache")
+        packed.headers.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
+        return packed
+
+    return answer
 
 
 def _cached(request: Request, data: bytes, media_type: str, etag: str, cache_control: str) -> Response:
@@ -681,7 +677,6 @@ _MAP: Final = _operation(
         "responses": {"200": {"description": "GeoJSON (RFC 7946).", "content": {"application/geo+json": {}}}},
     },
 )
-_MAP_BYTES: Final = 8 << 20
 _TEST_STILL: Final = _operation(
     {
         "summary": "One redacted picture, to see whether the camera works",

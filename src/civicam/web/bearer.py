@@ -1,7 +1,7 @@
 """By what a request says who it is from: a session's cookie, or a program's token."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -96,15 +96,7 @@ def forget(request: HTTPConnection, response: Response) -> None:
 
 def keep_for_return(request: HTTPConnection, response: Response, secret: str) -> None:
     """Has the browser keep what it shows when it comes back from another site, which sends Lax cookies alone along."""
-    response.set_cookie(
-        _name(request, _RETURN),
-        secret,
-        max_age=_RETURN_S,
-        path="/",
-        secure=_is_secure(request),
-        httponly=True,
-        samesite="lax",
-    )
+    _set(request, response, _RETURN, secret, _RETURN_S, same_site="lax")
 
 
 def kept_for_return(request: HTTPConnection) -> str:
@@ -112,7 +104,15 @@ def kept_for_return(request: HTTPConnection) -> str:
     return request.cookies.get(_name(request, _RETURN), "")[:_COOKIE_LETTERS]
 
 
-def _set(request: HTTPConnection, response: Response, name: str, value: str, max_age_s: int | None) -> None:
+def _set(
+    request: HTTPConnection,
+    response: Response,
+    name: str,
+    value: str,
+    max_age_s: int | None,
+    *,
+    same_site: Literal["strict", "lax"] = "strict",
+) -> None:
     response.set_cookie(
         _name(request, name),
         value,
@@ -120,7 +120,7 @@ def _set(request: HTTPConnection, response: Response, name: str, value: str, max
         path="/",
         secure=_is_secure(request),
         httponly=True,
-        samesite="strict",
+        samesite=same_site,
     )
 
 

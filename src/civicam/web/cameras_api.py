@@ -8,11 +8,12 @@ from fastapi import Depends, FastAPI
 
 from civicam.access.decide import Action
 from civicam.camera.sealing import seal_credentials
-from civicam.camera.url import CameraUrl, Credentials
+from civicam.camera.streams import stream_addresses
+from civicam.camera.url import Credentials
 from civicam.catalogue.models import Camera, Place, RegisterEntry
 from civicam.core.citykey import CityKey
 from civicam.core.errors import CatalogueError, ConfigError, NotFoundError, RequestError
-from civicam.core.ids import CameraId, StreamName, parse_camera_id
+from civicam.core.ids import CameraId, parse_camera_id
 from civicam.upkeep.written import camera_draft
 from civicam.web.bearer import Caller
 from civicam.web.directory import Directory
@@ -104,17 +105,9 @@ def _valid(make: Callable[[], _T]) -> _T:
 
 def _camera(said: CameraWanted, key: CityKey, now_ns: int) -> Camera:
     name = parse_camera_id(said.id)
-    urls, logins = {}, set[Credentials]()
-    for stream, text in ((StreamName.MAIN, said.url), (StreamName.SUB, said.sub)):
-        if text:
-            address, login = CameraUrl.parse(text)
-            urls[stream] = address.target
-            logins |= {login} if login else set()
-    if said.username or said.password:
-        logins.add(Credentials(said.username, said.password))
-    if len(logins) > 1:
-        raise ConfigError("different names or passwords for one camera", fix="it has one of each, for both streams")
-    sealed = seal_credentials(key, name, next(iter(logins), None))
+    typed = Credentials(said.username, said.password) if said.username or said.password else None
+    urls, login = stream_addresses(said.url, said.sub, typed)
+    sealed = seal_credentials(key, name, login)
     entry = _entry(said.register_entry) if said.register_entry else None
     place = Place(**said.place.model_dump()) if said.place else None
     return Camera(name, said.title.strip() or name, urls, sealed, said.purpose.strip(), now_ns, None, entry, place)

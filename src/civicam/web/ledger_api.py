@@ -11,12 +11,11 @@ from starlette.responses import FileResponse, Response
 from civicam.access.decide import Action
 from civicam.core.errors import KeyMissingError, NotFoundError
 from civicam.ledger.encoding import decode
-from civicam.ledger.log import LedgerFolder, read_parts, read_verifier
-from civicam.ledger.note import Note
+from civicam.ledger.log import LedgerFolder, read_parts
 from civicam.ledger.parts import open_part
 from civicam.ledger.people_keys import PeopleKeys
-from civicam.ledger.tiles import TileReader, files_in
-from civicam.ledger.verify import open_checkpoint
+from civicam.ledger.published import read_published
+from civicam.ledger.tiles import TileReader
 from civicam.web.bearer import Caller
 from civicam.web.people_models import EntriesModel, EntryModel
 from civicam.web.people_services import PeopleServices, ruled
@@ -71,11 +70,11 @@ def add_ledger(api: FastAPI, services: PeopleServices) -> None:
 
 
 def _read(folder: LedgerFolder, keys: PeopleKeys, last: int, before: int | None) -> EntriesModel:
-    checkpoint = open_checkpoint(Note.parse(folder.checkpoint.read_bytes()), read_verifier(folder))
-    reader = TileReader(checkpoint.size, files_in(folder.public))
+    published = read_published(folder)
+    reader = published.reader
     end = min(reader.size, reader.size if before is None else before)
     found = [_entry(folder, reader, keys, index) for index in range(max(0, end - last), end)]
-    return EntriesModel(size=reader.size, verifier=str(read_verifier(folder)), entries=found)
+    return EntriesModel(size=reader.size, verifier=str(published.verifier), entries=found)
 
 
 def _entry(folder: LedgerFolder, reader: TileReader, keys: PeopleKeys, index: int) -> EntryModel:

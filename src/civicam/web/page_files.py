@@ -4,6 +4,7 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Final
 
 _TYPES: Final = {
@@ -32,12 +33,21 @@ class PageFile:
 
 
 def page_files() -> dict[str, PageFile]:
-    """Every file of the page by name."""
-    found = {}
-    for file in files("civicam.web").joinpath("page").iterdir():
-        media_type = _TYPES.get(file.name.rpartition(".")[2])
-        if media_type is not None:
-            data = file.read_bytes()
-            etag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
-            found[file.name] = PageFile(data, gzip.compress(data, mtime=0), media_type, etag)
-    return found
+    """Every file of the control room by name."""
+    found = files("civicam.web").joinpath("page").iterdir()
+    return {file.name: _page_file(file) for file in found if _ending(file) in _TYPES}
+
+
+def public_style() -> PageFile:
+    """How the public pages look."""
+    return _page_file(files("civicam.web").joinpath("public", "public.css"))
+
+
+def _page_file(file: Traversable) -> PageFile:
+    data = file.read_bytes()
+    etag = f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"'
+    return PageFile(data, gzip.compress(data, mtime=0), _TYPES[_ending(file)], etag)
+
+
+def _ending(file: Traversable) -> str:
+    return file.name.rpartition(".")[2]

@@ -1,7 +1,6 @@
 """What everybody may see, without signing in and without JavaScript: the register, the counts, how to check them."""
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Mapping
 from importlib.resources import files
@@ -16,10 +15,8 @@ from civicam.catalogue.models import Camera
 from civicam.core.errors import CivicamError
 from civicam.ledger.counts import Counted, LedgerCounts
 from civicam.ledger.entry import Kind
-from civicam.ledger.log import LedgerFolder, read_verifier
-from civicam.ledger.note import Note
-from civicam.ledger.tiles import TileReader, files_in
-from civicam.ledger.verify import open_checkpoint
+from civicam.ledger.log import LedgerFolder
+from civicam.ledger.published import read_published
 from civicam.web.directory import Directory
 from civicam.web.public_map import CityMap, drawn_map
 
@@ -63,8 +60,6 @@ class PublicPages:
         self._templates = Environment(
             loader=loader, autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True
         )
-        style = _FOLDER.joinpath("public.css").read_bytes()
-        self._style, self._etag = style, f'"{hashlib.blake2b(style, digest_size=12).hexdigest()}"'
 
     async def page(self, request: Request) -> Response:
         """One of the pages, in the language that is asked for.
@@ -87,12 +82,6 @@ class PublicPages:
         text = await asyncio.to_thread(self._templates.get_template(f"{name}.html").render, facts)
         return Response(text, media_type="text/html", headers={"Content-Language": language})
 
-    async def style(self, request: Request) -> Response:
-        """How the pages look."""
-        if request.headers.get("if-none-match") == self._etag:
-            return Response(status_code=304, headers={"ETag": self._etag})
-        return Response(self._style, media_type="text/css", headers={"ETag": self._etag, "Cache-Control": "no-cache"})
-
     async def _facts(self, name: str) -> dict[str, Any]:
         if name == "cameras":
             cameras = [*(await self._directory.cameras()).values()]
@@ -114,21 +103,18 @@ class PublicPages:
 
     def _of_ledger(self, name: str) -> dict[str, Any]:
         try:
-            verifier = read_verifier(self._ledger)
-            text = self._ledger.checkpoint.read_bytes()
-            checkpoint = open_checkpoint(Note.parse(text), verifier)
+            published = read_published(self._ledger)
             facts: dict[str, Any] = {
                 "trouble": False,
-                "checkpoint": text.decode(),
-                "verifier": str(verifier),
-                "size": checkpoint.size,
+                "checkpoint": published.checkpoint.decode(),
+                "verifier": str(published.verifier),
+                "size": published.reader.size,
                 "months": [],
                 "shown": [],
             }
             if name == "counts":
-                counts = self._counts.read(TileReader(checkpoint.size, files_in(self._ledger.public)))
-                facts |= _table(counts)
-        except (CivicamError, OSError):
+                facts |= _table(self._counts.read(published.reader))
+        except CivicamError:
             # Why is for engineers: it may name files of this machine.
             return {"trouble": True, "checkpoint": "", "verifier": "", "size": 0, "months": [], "shown": []}
         return facts

@@ -76,7 +76,7 @@ class Limits:
         self._failures.pop(name, None)
 
 
-class Begun(Generic[_T]):
+class Waiting(Generic[_T]):
     """What was begun and waits for an answer. Whoever begins too much loses what they began themselves, first.
 
     Args:

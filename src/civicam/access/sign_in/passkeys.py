@@ -20,7 +20,7 @@ from civicam.access.decide import MINUTE_NS, Action, Ask, Who, require
 from civicam.access.models import PersonState
 from civicam.access.office import Office
 from civicam.access.sign_in.door import Door, From, Opened
-from civicam.access.sign_in.limits import Begun
+from civicam.access.sign_in.limits import Waiting
 from civicam.access.state import State
 from civicam.access.store import Credential, CredentialKind
 from civicam.core.errors import AccessError, SignInError
@@ -76,7 +76,7 @@ class Passkeys:
 
     def __init__(self, office: Office, door: Door, city: str) -> None:
         self._office, self._door, self._city = office, door, city
-        self._challenges: Begun[_Challenge] = Begun(office.clock, CHALLENGE_NS)
+        self._challenges: Waiting[_Challenge] = Waiting(office.clock, CHALLENGE_NS)
 
     async def offer_to_add(self, who: Who, site: Site) -> Offer:
         """What the browser of somebody who is signed in is asked for a new passkey.

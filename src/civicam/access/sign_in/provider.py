@@ -22,7 +22,7 @@ from civicam.access.change import Change
 from civicam.access.decide import MINUTE_NS, Action, Ask, Who, require
 from civicam.access.office import Office
 from civicam.access.sign_in.door import Door, From, Opened
-from civicam.access.sign_in.limits import Begun as Waiting
+from civicam.access.sign_in.limits import Waiting
 from civicam.access.state import State
 from civicam.access.store import Credential, CredentialKind
 from civicam.core.errors import AccessError, BusyError, ConfigError, SignInError
