@@ -137,7 +137,14 @@ class Archive:
             pool.shutdown()
 
     async def sync(self, streams: Sequence[StreamWriter] | None = None) -> None:
-        """Makes durable what is written, then says so in the catalogue: in this order always."""
+        """Makes durable what is written, then says so in the catalogue: in this order always.
+
+        Once begun it runs to its end, cancelled or not: what a stream says is durable it says once, and the next sync
+        waits for its turn.
+        """
+        await asyncio.shield(asyncio.ensure_future(self._sync_in_turn(streams)))
+
+    async def _sync_in_turn(self, streams: Sequence[StreamWriter] | None) -> None:
         async with self._turn:
             due = [stream for stream in streams or self._streams.values() if stream.needs_sync()]
             await self._on(self._syncing, self._measure)
