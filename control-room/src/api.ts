@@ -2,6 +2,7 @@
 
 import createClient from "openapi-fetch";
 import { signIn } from "./session";
+import { coded, language } from "./words";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
@@ -49,7 +50,8 @@ export async function problemOf(answer: Response): Promise<Refused> {
 
 function refused(said: unknown, answer: Response): Refused {
   const { title, detail } = (said ?? {}) as { title?: string; detail?: string };
-  return new Refused(detail ?? title ?? String(answer.status), answer.status);
+  const words = detail ?? title ?? String(answer.status);
+  return new Refused(language.value === "en" ? words : `${coded("problem", String(answer.status))}: ${words}`, answer.status);
 }
 
 /** Does it once, whoever is signed in; throws `Refused`. */

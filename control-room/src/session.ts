@@ -21,7 +21,7 @@ export function signIn(): Promise<void> {
     waiting = { promise: new Promise((resolve) => { done = resolve; }), done: () => done() };
     wasIn.value = me.value !== null;
     me.value = null;
-    isAsked.value = !invitation();
+    isAsked.value = !invitation() && !firstStart();
   }
   return waiting.promise;
 }
@@ -56,5 +56,9 @@ export async function signOut(): Promise<void> {
   location.reload();
 }
 
+const inAddress = (name: string): string | null => new URLSearchParams(location.hash.slice(1)).get(name);
+
 /** What stands in the address of somebody who was invited. */
-export const invitation = (): string | null => new URLSearchParams(location.hash.slice(1)).get("invitation");
+export const invitation = (): string | null => inAddress("invitation");
+/** What stands in the address that the machine tells at its first start. */
+export const firstStart = (): string | null => inAddress("first-start");

@@ -9,6 +9,7 @@ import { city, isLocal, me, roles, signIn, signOut } from "./session";
 import { goToProvider, hasPasskeys, SignIn } from "./sign_in";
 import { Language } from "./language";
 import { Wall } from "./wall/wall";
+import { FirstStart } from "./first_start";
 import { Welcome } from "./welcome";
 import { type Key, t } from "./words";
 
@@ -75,6 +76,7 @@ export function Shell() {
       </main>
       <SignIn />
       <Welcome />
+      <FirstStart />
     </>
   );
 }

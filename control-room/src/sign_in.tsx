@@ -51,10 +51,8 @@ export function SignIn() {
     <Dialog id="sign-in" title={t("signin.title")} isOpen={isAsked.value}>
       {wasIn.value && <p role="status">{t("signin.again")}</p>}
       {!ways.value.is_founded && (
-        <div id="first-start" class="card">
+        <div id="not-founded" class="card">
           <p>{t("first.hint")}</p>
-          <pre>civicam person found LOGIN "NAME"</pre>
-          <p>{t("first.twice")}</p>
         </div>
       )}
       <form id="sign-in-form" ref={form} onSubmit={onSubmit}>

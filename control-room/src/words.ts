@@ -36,6 +36,12 @@ export function t(key: Key, values: Values = {}): string {
   return String(message.format(values));
 }
 
+/** What the server names by a code, in words; the code itself where there are none. */
+export function coded(group: "state" | "cause" | "kind" | "fact" | "level" | "problem", code: string, values: Values = {}): string {
+  const key = `${group}.${code.replace(/ /g, "-")}`;
+  return key in en ? t(key as Key, values) : code;
+}
+
 const shown = (options: Intl.DateTimeFormatOptions) => (at: string | number | Date) =>
   new Intl.DateTimeFormat(language.value, options).format(new Date(at));
 
@@ -44,6 +50,9 @@ export const dayTime = shown({ dateStyle: "medium", timeStyle: "medium" });
 export const dayOnly = shown({ dateStyle: "medium" });
 export const percent = (share: number, digits = 2): string =>
   new Intl.NumberFormat(language.value, { style: "percent", maximumFractionDigits: digits }).format(share);
+/** How a camera's picture is. */
+export const stateOf = (conditions: { code: string; since: string | null }[]): string =>
+  conditions.map(({ code, since }) => coded("state", code, { since: since ? clockTime(since) : "" })).join("; ");
 export const count = (number: number): string => new Intl.NumberFormat(language.value).format(number);
 
 /** A moment as `<input type="datetime-local">` holds it. */

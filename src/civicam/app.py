@@ -7,12 +7,13 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from civicam.access.office import Office
+from civicam.access.sign_in.founding import first_secret, is_founded
 from civicam.access.store import AccessStore
 from civicam.camera.sealing import open_credentials, seal_credentials
 from civicam.camera.url import Credentials
@@ -227,6 +228,19 @@ class City:
             access.grant_hours,
             provider if elsewhere.issuer else (),
         )
+
+    def first_start(self) -> str:
+        """The link with which a browser makes the first two administrators; empty where it is not needed.
+
+        Raises:
+            AccessStoreError: the database of people and rights cannot be used.
+        """
+        web = self.settings.web
+        if web.allow != PEOPLE or not web.port:
+            return ""
+        with closing(AccessStore(self.data.access)) as store:
+            _, state = store.load()
+            return "" if is_founded(state) else f"{web.address}/#first-start={first_secret(store, self.key)}"
 
     def retention_policy(self, cameras: Iterable[Camera] = ()) -> RetentionPolicy:
         """What retention may delete: of a camera what is older than it says, or than the city's settings allow."""

@@ -141,6 +141,11 @@ class WebSettings:
     certificate: Annotated[str, Len(0, 400)] = ""
     certificate_key: Annotated[str, Len(0, 400)] = ""
 
+    @property
+    def address(self) -> str:
+        """Where the page is on this machine; empty without one."""
+        return f"{'https' if self.certificate else 'http'}://{self.host}:{self.port}" if self.port else ""
+
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:

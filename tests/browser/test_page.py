@@ -280,6 +280,16 @@ def test_two_cameras_play_in_step_and_seek_together(page: Page, demo: Demo) -> N
     stood = page.evaluate(PLAYED)
     page.wait_for_timeout(500)
     assert page.evaluate(PLAYED) == stood
+    walls = [min(page.evaluate(PLAYED))]
+    for name in ("One frame on", "One frame on", "One frame back"):
+        page.get_by_role("button", name=name).click()
+        holds(page, f"Math.abs(Math.min(...{PLAYED}) - {walls[-1]}) > 0.002")
+        page.wait_for_timeout(300)
+        times = page.evaluate(PLAYED)
+        assert max(times) - min(times) < 0.001  # all stand at one moment
+        walls.append(min(times))
+    assert walls[0] < walls[1] < walls[2] < walls[0] + 0.4
+    assert walls[3] < walls[2]
 
 
 def test_four_cameras_go_faster_together_and_a_fifth_is_not_taken(page: Page, demo: Demo) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from civicam.access.cases import MOST_NS, PURPOSES
+from civicam.access.sign_in.founding import Founding, first_secret
 from civicam.access.sign_in.provider import Provider, ProviderSettings
 from civicam.camera.sample import SampleSink
 from civicam.core.citykey import KEY_BYTES, CityKey
@@ -188,7 +189,10 @@ async def served(
             policy = PeoplePolicy(office)
             bearers, lies = Bearers(door), ledger.log.folder
             provider = Provider(elsewhere or NOWHERE, office, door)
-            services = PeopleServices("Khujand", office, door, bearers, "UTC", PURPOSES, MOST_NS, lies, provider)
+            founding = Founding(office, door, first_secret(office.store, CityKey(bytes(range(KEY_BYTES)))))
+            services = PeopleServices(
+                "Khujand", office, door, bearers, "UTC", PURPOSES, MOST_NS, lies, founding, provider
+            )
             clear = ClearMedia(office, directory, archive, pool)
         authoriser = Authoriser(clock, policy or LocalOnly())
         application = Application(

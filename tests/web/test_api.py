@@ -85,6 +85,7 @@ async def test_the_cameras_are_listed_with_how_they_are_and_without_where_they_a
             },
             "place": None,
             "state": "Live",
+            "conditions": [{"code": "live", "since": None}],
             "is_bad": False,
             "still": f"{PATH}/still.webp",
             "live": f"{PATH}/live",
@@ -148,6 +149,7 @@ async def test_coverage_tells_what_is_playable_and_what_is_missing_why(city: Pat
                 "from": moment(event.began_wall_ns),
                 "to": moment(START_NS + 9 * S),
                 "what": "the camera was moved",
+                "code": "health-moved",
                 "certainty": 0.75,
             }
         ]

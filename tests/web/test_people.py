@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,10 @@ from websockets.asyncio.client import connect
 from civicam.access.models import Role
 from civicam.access.people import ERASED_AFTER_NS
 from civicam.access.schedule import parse_schedule
+from civicam.access.sign_in.founding import first_secret
+from civicam.app import City
+from civicam.config import DataFolder
+from civicam.core.citykey import KEY_BYTES, CityKey
 from civicam.core.ids import CameraId
 from civicam.ledger.entry import Kind
 from civicam.ledger.log import read_parts
@@ -456,3 +461,35 @@ async def test_two_at_once_do_not_undo_each_other(city: Path) -> None:
         )
         assert {answer.status_code for answer in answers} == {204}
         assert len(web.house.office.state.cases) == 20
+
+
+async def test_the_link_of_the_first_start_names_two_administrators_and_then_nobody(tmp_path: Path) -> None:
+    async with served(tmp_path / "city", asks_people=True) as web:
+        office = web.house.office
+        secret = first_secret(office.store, CityKey(bytes(range(KEY_BYTES))))
+
+        async def name(login: str, shown: str = secret) -> httpx.Response:
+            return await post(web, "/api/first-start", None, {"first_start": shown, "login": login, "name": login})
+
+        assert (await name("zarina", "another")).status_code == 403
+        first, again = await name("zarina"), await name("zarina")
+        assert (first.status_code, again.status_code) == (200, 200)
+        assert first.json()["invitation"] != again.json()["invitation"]  # a lost link is made anew
+        assert (await name("rustam")).status_code == 200
+        third = await name("third")
+        assert (third.status_code, "two first administrators" in third.json()["detail"]) == (403, True)
+        for login in ("zarina", "rustam"):
+            person = office.person_of(login)
+            assert person is not None
+            await web.house.comes(person.id, login)
+        assert (await get(web, "/api/sign-in", None)).json()["is_founded"] is True
+        assert (await name("zarina")).status_code == 403
+
+
+def test_the_link_of_the_first_start_is_told_until_it_is_not_needed(tmp_path: Path) -> None:
+    environment = {"CIVICAM_WEB__PORT": "8443", "CIVICAM_WEB__ALLOW": "people"}
+    city = City.create(DataFolder(tmp_path / "city"), "Khujand", environment)
+    link = city.first_start()
+    assert re.fullmatch(r"http://127\.0\.0\.1:8443/#first-start=[\w-]{43}", link)
+    assert City.open(city.data, environment).first_start() == link
+    assert City.open(city.data, {}).first_start() == ""

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { ask, GET, named, once, POST, type Camera, type CasesModel, type Grant } from "../api";
 import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
 import { me, roles } from "../session";
-import { dayTime, t, type Key } from "../words";
+import { count, dayTime, t, type Key } from "../words";
 import { AskForGrant, BreakGlass, OpenCase } from "./asking";
 import { ClearView } from "./clear_view";
 
@@ -90,7 +90,9 @@ function GrantRow({ grant, titles, does, onSee }: Omit<ListedProps, "known"> & {
       <p>
         <strong>{t("grant.number", { number: grant.id })}</strong>{" "}
         <span class="state">{grant.is_break_glass && holds ? t("glass.taken") : t(`grant.${grant.state}` as Key)}</span>
-        {grant.until ? ` · ${t("grant.until", { at: dayTime(grant.until) })}` : ""}
+        {grant.until
+          ? ` · ${t("grant.until", { at: dayTime(grant.until) })}`
+          : grant.state === "asked" && ` · ${t("grant.lasts", { hours: count(Math.round(grant.hours * 100) / 100) })}`}
       </p>
       <p>
         {grant.name}: {grant.cameras.map((id) => titles.get(id) ?? id).join(", ")},{" "}

@@ -1,10 +1,10 @@
 // For engineers: what was recorded by camera and day, what is missing why, disks, workers, alarms.
 
 import { useState } from "preact/hooks";
-import { ask, GET, named, type CameraDays, type Machine } from "../api";
+import { ask, GET, named, type Camera, type CameraDays, type Machine } from "../api";
 import { grade } from "../grade";
 import { Trouble, useDeed, useKept } from "../parts";
-import { count, dayTime, percent, t } from "../words";
+import { coded, count, dayTime, percent, stateOf, t } from "../words";
 import { AddCamera, EditCamera } from "./cameras";
 
 const EVERY_MS = 5000;
@@ -62,17 +62,17 @@ function TheMachine({ machine }: { machine: Machine }) {
       <section class="card" aria-label={t("machine.disks")}>
         <h3>{t("machine.disks")}</h3>
         <div class="scroll">
-          <table id="volumes">
+          <table id="volumes" class="stacks">
             <caption class="unseen">{t("machine.disks")}</caption>
             <thead><tr><th>{t("machine.volume")}</th><th>{t("machine.level")}</th><th>{t("machine.footage")}</th><th>{t("machine.free")}</th><th>{t("machine.full")}</th></tr></thead>
             <tbody>
               {machine.volumes.map((one) => (
                 <tr key={one.name}>
                   <th scope="row">{one.name}</th>
-                  <td class={one.level === "ok" ? "well" : "bad"}>{one.level}</td>
-                  <td>{gigabytes(one.footage_bytes)}{one.limit_bytes ? ` / ${gigabytes(one.limit_bytes)}` : ""}</td>
-                  <td>{gigabytes(one.free_bytes)} / {gigabytes(one.total_bytes)}</td>
-                  <td>{fullIn(one, machine)}</td>
+                  <td data-label={t("machine.level")} class={one.level === "ok" ? "well" : "bad"}>{coded("level", one.level)}</td>
+                  <td data-label={t("machine.footage")}>{gigabytes(one.footage_bytes)}{one.limit_bytes ? ` / ${gigabytes(one.limit_bytes)}` : ""}</td>
+                  <td data-label={t("machine.free")}>{gigabytes(one.free_bytes)} / {gigabytes(one.total_bytes)}</td>
+                  <td data-label={t("machine.full")}>{fullIn(one, machine)}</td>
                 </tr>
               ))}
             </tbody>
@@ -103,7 +103,7 @@ function fullIn(volume: Machine["volumes"][number], machine: Machine): string {
   return days < 2 ? t("machine.hours", { hours: Math.floor(days * 24) }) : t("machine.days", { days: Math.floor(days) });
 }
 
-type States = Map<string, { state: string; is_bad: boolean }>;
+type States = Map<string, Camera>;
 
 function Heat({ cameras, states }: { cameras: CameraDays[]; states: States }) {
   return (
@@ -122,7 +122,7 @@ function Heat({ cameras, states }: { cameras: CameraDays[]; states: States }) {
                   {one.due_s ? percent(one.share, one.share > 0.999 ? 2 : 1) : "–"}
                 </td>
               ))}
-              <td class={states.get(camera.camera)?.is_bad ? "bad" : "quiet"}>{states.get(camera.camera)?.state}</td>
+              <td class={states.get(camera.camera)?.is_bad ? "bad" : "quiet"}>{stateOf(states.get(camera.camera)?.conditions ?? [])}</td>
             </tr>
           ))}
         </tbody>
@@ -132,7 +132,7 @@ function Heat({ cameras, states }: { cameras: CameraDays[]; states: States }) {
 }
 
 function missing(day: CameraDays["days"][number]): string {
-  return Object.entries(day.missing_s).map(([cause, seconds]) => t("heat.missing", { cause, seconds: count(Math.round(seconds)) })).join(", ");
+  return Object.entries(day.missing_s).map(([cause, seconds]) => t("heat.missing", { cause: coded("cause", cause), seconds: count(Math.round(seconds)) })).join(", ");
 }
 
 function Causes({ cameras }: { cameras: CameraDays[] }) {
@@ -145,7 +145,7 @@ function Causes({ cameras }: { cameras: CameraDays[] }) {
     <section class="card" aria-label={t("causes.title")}>
       <h3>{t("causes.title")}</h3>
       {sorted.length ? (
-        <ul id="causes" class="plain">{sorted.map(([cause, seconds]) => <li key={cause}>{t("heat.missing", { cause, seconds: count(Math.round(seconds)) })}</li>)}</ul>
+        <ul id="causes" class="plain">{sorted.map(([cause, seconds]) => <li key={cause}>{t("heat.missing", { cause: coded("cause", cause), seconds: count(Math.round(seconds)) })}</li>)}</ul>
       ) : (
         <p class="well">{t("causes.none")}</p>
       )}

@@ -9,7 +9,7 @@ import Supercluster from "supercluster";
 import { ask, GET, named, type Camera } from "../api";
 import { Trouble, useKept } from "../parts";
 import { isLocal, roles } from "../session";
-import { count, t } from "../words";
+import { count, dayTime, stateOf, t } from "../words";
 import { View } from "../wall/view";
 
 const EVERY_MS = 5000;
@@ -44,6 +44,15 @@ export function CityMap() {
       <h2>{t("page.map")}</h2>
       <Trouble words={trouble} />
       {data && !placed.length && <p role="status">{t("map.none")}</p>}
+      <label class="find">
+        {t("grant.find")}{" "}
+        <input id="map-find" type="search" list="map-names" onChange={(event) => {
+          const wanted = event.currentTarget.value.toLowerCase();
+          const found = wanted && placed.find((camera) => named(camera).toLowerCase().includes(wanted));
+          if (found) drawn.current?.go(found.id);
+        }} />
+      </label>
+      <datalist id="map-names">{placed.map((camera) => <option key={camera.id} value={named(camera)} />)}</datalist>
       <div class="map">
         <div id="map" ref={box} role="region" aria-label={t("map.label")} />
         <p class="map-buttons">
@@ -52,9 +61,32 @@ export function CityMap() {
           <button type="button" onClick={() => drawn.current?.all()}>{t("map.all")}</button>
         </p>
       </div>
+      <Now cameras={data?.cameras ?? []} onGo={(camera) => drawn.current?.go(camera.id)} />
       {data && <p class="quiet" role="status">{t("map.count", { shown: count(placed.length), all: count(data.cameras.length) })}</p>}
       <View camera={shown} onClose={() => show(null)} />
     </>
+  );
+}
+
+/** What is going on at the cameras now, the newest first. */
+function Now({ cameras, onGo }: { cameras: Camera[]; onGo: (camera: Camera) => void }) {
+  const events = cameras
+    .flatMap((camera) => camera.conditions.map((one) => ({ camera, ...one })))
+    .filter((one) => one.since !== null)
+    .sort((one, other) => (one.since! < other.since! ? 1 : -1));
+  return (
+    <section id="map-now" class="card" aria-label={t("map.now")}>
+      <h3>{t("map.now")}</h3>
+      {!events.length && <p class="quiet">{t("map.quiet")}</p>}
+      <ul class="plain">
+        {events.map(({ camera, code, since }) => (
+          <li key={camera.id + code}>
+            <button type="button" class="small" disabled={camera.place === null} onClick={() => onGo(camera)}>{named(camera)}</button>{" "}
+            {stateOf([{ code, since }])} · <time dateTime={since!}>{dayTime(since!)}</time>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
@@ -88,7 +120,7 @@ class Drawn {
   }
 
   put(cameras: Placed[]): void {
-    const told = JSON.stringify(cameras.map(({ id, title, state, place }) => [id, title, state, place]));
+    const told = JSON.stringify(cameras.map(({ id, title, conditions, place }) => [id, title, conditions, place]));
     if (told === this.told) return; // what is the same is not drawn anew: a sign keeps the focus, and is not read again
     this.told = told;
     this.cameras = new Map(cameras.map((camera) => [camera.id, camera]));
@@ -108,6 +140,14 @@ class Drawn {
     const points = [...this.cameras.values()].map(({ place }) => L.latLng(place.latitude, place.longitude));
     if (points.length) this.map.fitBounds(L.latLngBounds(points).pad(0.15), { maxZoom: 17 });
     this.draw();
+  }
+
+  /** Shows a camera in the middle, and puts the focus on it. */
+  go(id: string): void {
+    const camera = this.cameras.get(id);
+    if (!camera) return;
+    this.map.setView([camera.place.latitude, camera.place.longitude], CLOSEST);
+    document.querySelector<HTMLElement>(`[data-sign="${CSS.escape(id)}"]`)?.focus();
   }
 
   private async drawStreets(): Promise<void> {
@@ -146,7 +186,7 @@ class Drawn {
 
   private drawCamera(at: L.LatLng, camera: Placed | undefined): void {
     if (!camera) return;
-    const words = t("map.camera", { title: named(camera), state: camera.state });
+    const words = t("map.camera", { title: named(camera), state: stateOf(camera.conditions) });
     this.sign(at, camera.id, words, "", camera.is_bad ? "sign bad" : "sign", () => this.open(camera));
     if (camera.place.direction_deg !== null) L.polygon(cone(camera.place), { className: "map-cone", interactive: false }).addTo(this.cones);
   }

@@ -1,9 +1,9 @@
 // The ledger, to be read: what happened, who looked at what, and what is worth a question.
 
 import { useState } from "preact/hooks";
-import { ask, GET, wordsOf, type Entry } from "../api";
+import { ask, GET, named as calledBy, wordsOf, type Entry } from "../api";
 import { Trouble, useKept } from "../parts";
-import { count, dayTime, t } from "../words";
+import { coded, count, dayTime, t } from "../words";
 import { Patterns } from "./patterns";
 import { isSigned, ProofError, provenEntry, readCheckpoint } from "./proof";
 
@@ -20,23 +20,25 @@ export function Oversight() {
   const query = { last, ...(before === null ? {} : { before }) };
   const ledger = useKept(() => ask(() => GET("/api/ledger", { params: { query } })), EVERY_MS, [last, before]);
   const people = useKept(() => ask(() => GET("/api/people")), 60_000);
+  const register = useKept(() => ask(() => GET("/api/register")), 60_000);
+  const titles = new Map(register.data?.cameras.map((camera) => [camera.id, calledBy(camera)]));
   const names = new Map(people.data?.people.map((one) => [one.id, one.name]));
   const entries = [...(ledger.data?.entries ?? [])].reverse();
   const kinds = [...new Set(entries.map((one) => one.kind))].sort();
-  const shown = entries.filter((one) => (!kind || one.kind === kind) && told(one, names).toLowerCase().includes(wanted.toLowerCase()));
+  const shown = entries.filter((one) => (!kind || one.kind === kind) && told(one, names, titles).toLowerCase().includes(wanted.toLowerCase()));
   const glass = entries.filter((one) => one.kind === GLASS);
   return (
     <>
       <h2>{t("page.oversight")}</h2>
       <Trouble words={ledger.trouble || people.trouble} />
       {glass.length > 0 && <p class="bad" role="status">{t("ledger.glass", { count: glass.length })}</p>}
-      <Patterns entries={entries} names={names} />
+      <Patterns entries={entries} names={names} titles={titles} />
       <form id="filter" onSubmit={(event) => event.preventDefault()}>
         <label>
           {t("ledger.kind")}
           <select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>
             <option value="">{t("ledger.every")}</option>
-            {kinds.map((one) => <option key={one}>{one}</option>)}
+            {kinds.map((one) => <option key={one} value={one}>{coded("kind", one)}</option>)}
           </select>
         </label>
         <label>{t("ledger.find")} <input type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} /></label>
@@ -48,10 +50,10 @@ export function Oversight() {
       </form>
       <p class="quiet">{ledger.data ? t("ledger.shown", { shown: count(shown.length), size: count(ledger.data.size) }) : t("loading")}</p>
       <div class="scroll">
-        <table id="ledger">
+        <table id="ledger" class="stacks">
           <caption class="unseen">{t("page.oversight")}</caption>
           <thead><tr><th>{t("ledger.number")}</th><th>{t("ledger.at")}</th><th>{t("ledger.what")}</th><th>{t("ledger.who")}</th><th>{t("ledger.proof")}</th></tr></thead>
-          <tbody>{shown.map((one) => <Row key={one.index} entry={one} names={names} verifier={ledger.data?.verifier ?? ""} />)}</tbody>
+          <tbody>{shown.map((one) => <Row key={one.index} entry={one} names={names} titles={titles} verifier={ledger.data?.verifier ?? ""} />)}</tbody>
         </table>
       </div>
     </>
@@ -61,30 +63,31 @@ export function Oversight() {
 type Names = Map<string, string>;
 
 /** An entry's facts in a line. */
-function facts(entry: Entry): string {
-  return Object.entries(entry.facts).map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(", ") : String(value)}`).join(" · ");
+function facts(entry: Entry, titles: Names): string {
+  const said = (value: unknown): string => titles.get(String(value)) ?? String(value);
+  return Object.entries(entry.facts).map(([name, value]) => `${coded("fact", name)}: ${Array.isArray(value) ? value.map(said).join(", ") : said(value)}`).join(" · ");
 }
 
 function parts(entry: Entry, names: Names): string {
   return Object.entries(entry.parts).map(([role, part]) => {
-    if (part === null) return `${role}: ${t("ledger.erased")}`;
+    if (part === null) return `${coded("fact", role)}: ${t("ledger.erased")}`;
     const { person = "", ...rest } = part as Record<string, string>;
     const known = names.get(person) ?? (/^0*$/.test(person) ? t("ledger.nobody") : person.slice(0, 8));
-    const more = Object.entries(rest).map(([name, value]) => `${name}: ${value}`).join(", ");
-    return `${role}: ${known}${more ? ` (${more})` : ""}`;
+    const more = Object.entries(rest).map(([name, value]) => `${coded("fact", name)}: ${value}`).join(", ");
+    return `${coded("fact", role)}: ${known}${more ? ` (${more})` : ""}`;
   }).join(" · ");
 }
 
-const told = (entry: Entry, names: Names): string => `${entry.kind} ${facts(entry)} ${parts(entry, names)}`;
+const told = (entry: Entry, names: Names, titles: Names): string => `${coded("kind", entry.kind)} ${facts(entry, titles)} ${parts(entry, names)}`;
 
-function Row({ entry, names, verifier }: { entry: Entry; names: Names; verifier: string }) {
+function Row({ entry, names, titles, verifier }: { entry: Entry; names: Names; titles: Names; verifier: string }) {
   return (
     <tr class={entry.kind === GLASS ? "bad" : ""} data-kind={entry.kind}>
       <th scope="row">{entry.index}</th>
-      <td>{dayTime(entry.at)}</td>
-      <td><strong>{entry.kind}</strong><br /><span class="quiet">{facts(entry)}</span></td>
-      <td>{parts(entry, names)}</td>
-      <td><Proof entry={entry} verifier={verifier} /></td>
+      <td data-label={t("ledger.at")}>{dayTime(entry.at)}</td>
+      <td data-label={t("ledger.what")}><strong>{coded("kind", entry.kind)}</strong><br /><span class="quiet">{facts(entry, titles)}</span></td>
+      <td data-label={t("ledger.who")}>{parts(entry, names)}</td>
+      <td data-label={t("ledger.proof")}><Proof entry={entry} verifier={verifier} /></td>
     </tr>
   );
 }

@@ -33,7 +33,14 @@ function looksOf(entries: Entry[]): Looks[] {
   return [...found.values()].sort((one, other) => other.looks - one.looks);
 }
 
-export function Patterns({ entries, names }: { entries: Entry[]; names: Map<string, string> }) {
+interface PatternsProps {
+  entries: Entry[];
+  names: Map<string, string>;
+  /** What cameras are called. */
+  titles: Map<string, string>;
+}
+
+export function Patterns({ entries, names, titles }: PatternsProps) {
   const looks = looksOf(entries);
   const odd = looks.filter((one) => one.nights.size >= MANY_NIGHTS);
   const named = (person: string): string => names.get(person) ?? person.slice(0, 8);
@@ -42,17 +49,21 @@ export function Patterns({ entries, names }: { entries: Entry[]; names: Map<stri
       <summary>{t("patterns.title")}</summary>
       {odd.map((one) => (
         <p key={one.person + one.camera} class="bad">
-          {t("patterns.nights", { name: named(one.person), camera: one.camera, nights: one.nights.size })}
+          {t("patterns.nights", { name: named(one.person), camera: titles.get(one.camera) ?? one.camera, nights: one.nights.size })}
         </p>
       ))}
       <div class="scroll">
-        <table>
+        <table class="stacks">
           <caption class="unseen">{t("patterns.title")}</caption>
           <thead><tr><th>{t("patterns.person")}</th><th>{t("patterns.camera")}</th><th>{t("patterns.looks")}</th><th>{t("patterns.clear")}</th><th>{t("patterns.night")}</th></tr></thead>
           <tbody>
             {looks.slice(0, 50).map((one) => (
               <tr key={one.person + one.camera}>
-                <th scope="row">{named(one.person)}</th><td>{one.camera}</td><td>{count(one.looks)}</td><td>{count(one.clear)}</td><td>{one.nights.size}</td>
+                <th scope="row">{named(one.person)}</th>
+                <td data-label={t("patterns.camera")}>{titles.get(one.camera) ?? one.camera}</td>
+                <td data-label={t("patterns.looks")}>{count(one.looks)}</td>
+                <td data-label={t("patterns.clear")}>{count(one.clear)}</td>
+                <td data-label={t("patterns.night")}>{one.nights.size}</td>
               </tr>
             ))}
           </tbody>

@@ -37,7 +37,7 @@ export function People() {
         </section>
       )}
       <div class="scroll">
-        <table>
+        <table class="stacks">
           <caption class="unseen">{t("page.people")}</caption>
           <thead>
             <tr><th>{t("person.name")}</th><th>{t("person.login")}</th><th>{t("person.state")}</th><th>{t("person.rights")}</th>{isAdministrator && <th>{t("person.do")}</th>}</tr>
@@ -70,9 +70,9 @@ function Row({ person, does, isAdministrator }: RowProps) {
   return (
     <tr>
       <th scope="row">{person.name}</th>
-      <td>{person.login}</td>
-      <td>{t(`person.${person.state}` as Key)}<br /><span class="quiet">{t("person.since", { at: dayOnly(person.since) })}</span></td>
-      <td>
+      <td data-label={t("person.login")}>{person.login}</td>
+      <td data-label={t("person.state")}>{t(`person.${person.state}` as Key)}<br /><span class="quiet">{t("person.since", { at: dayOnly(person.since) })}</span></td>
+      <td data-label={t("person.rights")}>
         <ul class="plain">
           {person.rights.map((right) => (
             <li key={right.id}>
@@ -85,7 +85,7 @@ function Row({ person, does, isAdministrator }: RowProps) {
         </ul>
       </td>
       {isAdministrator && (
-        <td><div class="buttons">
+        <td data-label={t("person.do")}><div class="buttons">
           {person.state === "invited" && (
             <>
               <button type="button" class="small" onClick={() => does(async () => tell((await once(() => POST("/api/people/{person}/invitation-code", { params: { path } }))).code))}>

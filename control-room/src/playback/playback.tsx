@@ -31,7 +31,7 @@ function fromAddress(): Place {
   return {
     cameras: (asked.get("cameras") ?? "").split(",").filter(Boolean).slice(0, MOST_TOGETHER),
     at: Number.isNaN(at) ? Date.now() - 60_000 : at,
-    span: SPANS.includes(span) ? span : DAY_MS,
+    span: SPANS.includes(span) ? span : HOUR_MS,
   };
 }
 
@@ -46,6 +46,8 @@ export function PlaybackPage() {
   const [end, setEnd] = useState(() => Math.min(Date.now(), place.at + place.span / 2));
   const [isPlaying, play] = useState(false);
   const [said, say] = useState("");
+  const [wanted, want] = useState("");
+  const isWanted = (camera: Camera): boolean => place.cameras.includes(camera.id) || named(camera).toLowerCase().includes(wanted.toLowerCase());
   useEffect(() => {
     const follow = (): void => { if (location.hash.startsWith("#/playback?")) setPlace(fromAddress()); };
     window.addEventListener("hashchange", follow);
@@ -88,9 +90,10 @@ export function PlaybackPage() {
       <Trouble words={known.trouble} />
       <details id="playback-cameras" class="card" open={isAsked}>
         <summary>{t("playback.cameras", { most: MOST_TOGETHER })}</summary>
+        <label>{t("grant.find")} <input id="playback-find" type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} /></label>
         <div class="boxes">
           {known.data?.cameras.map((camera) => (
-            <label key={camera.id}>
+            <label key={camera.id} hidden={!isWanted(camera)}>
               <input type="checkbox" checked={place.cameras.includes(camera.id)} onChange={(event) => {
                 choose(camera.id, event.currentTarget.checked);
                 event.currentTarget.checked = place.cameras.includes(camera.id);

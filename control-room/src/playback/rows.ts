@@ -2,7 +2,7 @@
 
 import { ask, GET } from "../api";
 import { grade } from "../grade";
-import { clockTime, dayTime, percent, t } from "../words";
+import { clockTime, coded, dayTime, percent, t } from "../words";
 
 const HOUR_MS = 3_600_000;
 const EXACT_MS = 24 * HOUR_MS;
@@ -55,8 +55,8 @@ async function exactly(camera: string, query: { from: string; to: string }, end:
     share: found.completeness,
     parts: [
       ...found.playable.map((one) => ({ ...stretch(one), grade: 4, words: said(one) })),
-      ...found.gaps.map((one) => ({ ...stretch(one), grade: 0, words: t("view.missing", { stretch: said(one), cause: one.cause }) })),
+      ...found.gaps.map((one) => ({ ...stretch(one), grade: 0, words: t("view.missing", { stretch: said(one), cause: coded("cause", one.cause) }) })),
     ],
-    marks: found.health.map((one) => ({ ...stretch(one), words: `${said(one)}: ${one.what}` })),
+    marks: found.health.map((one) => ({ ...stretch(one), words: `${said(one)}: ${coded("state", one.code)}` })),
   };
 }

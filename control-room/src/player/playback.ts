@@ -1,13 +1,11 @@
 // One camera's recording with the browser's own controls: passes over gaps, and steps frame by frame.
 
-import { problemOf, type Camera } from "../api";
+import type { Camera } from "../api";
 import { t } from "../words";
-import { Recording, type Stretch } from "./recording";
+import { Recording, STEPS_UP_TO, WITHIN_FRAME_MS, type Stretch } from "./recording";
 
 const GAP_SHOWN_MS = 2500; // how long a gap is told before it is passed over
 const EDGE_S = 0.12; // what is loaded ends about so long before a gap, and there a video waits
-const WITHIN_FRAME_MS = 1.5; // a step shows the frame that lasts so long after its start, whatever was rounded
-const STEPS_UP_TO = 2; // faster than this, a recording is shown by its keys alone
 
 /** Is told what is going on, and what is missing: "" where nothing is. */
 export interface Teller {
@@ -91,12 +89,9 @@ export class Playback {
     if (this.isStepping || this.wall === null) return;
     this.isStepping = true;
     try {
-      const asked = new URLSearchParams({ at: new Date(Math.floor(this.wall)).toISOString(), go });
-      const answer = await fetch(`${this.recording.camera.beside}?${asked}`, { signal: this.recording.gone.signal });
-      if (!answer.ok) throw await problemOf(answer);
-      const { at } = (await answer.json()) as { at: string | null };
-      if (at === null) this.tell.say(t("recording.noframe"), false);
-      else this.seekWall(Date.parse(at) + WITHIN_FRAME_MS);
+      const found = await this.recording.beside(Math.floor(this.wall), go);
+      if (found === null) this.tell.say(t("recording.noframe"), false);
+      else this.seekWall(found + WITHIN_FRAME_MS);
     } catch (error) {
       this.recording.fail(error);
     } finally {

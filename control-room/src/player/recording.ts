@@ -2,11 +2,14 @@
 // Segments that are marked as a gap are never asked for; whoever plays them is told why nothing is there.
 
 import { problemOf, wordsOf, type Camera, type Gap } from "../api";
-import { clockTime, t } from "../words";
+import { clockTime, coded, t } from "../words";
 
 const AHEAD_S = 12; // seconds that are loaded before they are shown
 const KEEP_S = 30;
 const NEAR_S = 0.05;
+
+export const WITHIN_FRAME_MS = 1.5; // a step shows the frame that lasts so long after its start, whatever was rounded
+export const STEPS_UP_TO = 2; // faster than this, a recording is shown by its keys alone
 
 /** A segment that a playlist lists: its start and duration in seconds of the player, its wall time in milliseconds. */
 export interface Segment {
@@ -141,7 +144,7 @@ export class Recording {
     const to = segment.wall + segment.duration * 1000 * this.speed;
     const gap = this.gaps.find((one) => Date.parse(one.from) < to && Date.parse(one.to) > segment.wall);
     const words = gap
-      ? t("recording.missing", { from: clockTime(gap.from), to: clockTime(gap.to), cause: gap.cause })
+      ? t("recording.missing", { from: clockTime(gap.from), to: clockTime(gap.to), cause: coded("cause", gap.cause) })
       : t("recording.nothing");
     return { end, isLast: after < 0, words };
   }
@@ -161,6 +164,15 @@ export class Recording {
       if (buffered.start(i) <= time + NEAR_S && time < buffered.end(i)) return true;
     }
     return false;
+  }
+
+  /** The frame before or after that moment, both in milliseconds since 1970; null where none is near. */
+  async beside(wall: number, go: "back" | "forward"): Promise<number | null> {
+    const asked = new URLSearchParams({ at: new Date(wall).toISOString(), go });
+    const answer = await fetch(`${this.camera.beside}?${asked}`, { signal: this.gone.signal });
+    if (!answer.ok) throw await problemOf(answer);
+    const { at } = (await answer.json()) as { at: string | null };
+    return at === null ? null : Date.parse(at);
   }
 
   /** Has what is shown from `time` on loaded. */

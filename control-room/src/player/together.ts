@@ -1,12 +1,12 @@
-// Up to four cameras' recordings in step: one clock, which waits for whoever is not loaded yet and never for a gap.
+// Up to nine cameras' recordings in step: one clock, which waits for whoever is not loaded yet and never for a gap.
 
 import type { Camera } from "../api";
 import { t } from "../words";
-import { Recording, type Stretch } from "./recording";
+import { Recording, STEPS_UP_TO, WITHIN_FRAME_MS, type Stretch } from "./recording";
 
 const TICK_MS = 40;
 const JUMP_S = 0.3; // further from the clock than this a video is set to it, nearer it is hurried or held back
-const STILL_S = 0.05; // the same while the clock stands
+const STILL_S = 0.002; // the same while the clock stands: less than any frame lasts
 const SAME_S = 0.02;
 const HURRY = 0.8; // a second's difference as a share of speed
 const MOST_HURRY = 0.15;
@@ -55,6 +55,21 @@ export class Together {
 
   seek(time: number): void {
     this.time = Math.min(Math.max(0, time), this.duration);
+  }
+
+  get canStep(): boolean {
+    return this.speed <= STEPS_UP_TO;
+  }
+
+  /** Stands at the next frame that any of the cameras has, or the one before; says whether there is one. */
+  async step(go: "back" | "forward"): Promise<boolean> {
+    this.isPlaying = false;
+    const found = await Promise.all(this.parts.map((part) => part.recording.beside(Math.floor(this.wall), go)));
+    const walls = found.filter((wall) => wall !== null);
+    if (!walls.length) return false;
+    const nearest = go === "forward" ? Math.min(...walls) : Math.max(...walls);
+    this.seek((nearest + WITHIN_FRAME_MS - this.from) / 1000 / this.speed);
+    return true;
   }
 
   private tick(): void {

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { named, type Camera } from "../api";
 import { Live } from "../player/live";
-import { clockTime, t } from "../words";
+import { clockTime, stateOf, t } from "../words";
 import { stills } from "./stills";
 
 const REST_MS = 700; // the focus rests so long before the tile goes live
@@ -57,7 +57,7 @@ export function Tile({ camera, isChosen, isShown, onChoose, onOpen, onMove }: Ti
           {isFocused && !isShown && <LiveTile camera={camera} />}
         </span>
         <span class="name">{named(camera)}</span>
-        <span class={camera.is_bad ? "said bad" : "said"}>{camera.state} <time ref={clock} /></span>
+        <span class={camera.is_bad ? "said bad" : "said"}>{stateOf(camera.conditions)} <time ref={clock} /></span>
       </button>
       <label>
         <input type="checkbox" checked={isChosen} onChange={(event) => {

@@ -1,7 +1,7 @@
 // Several cameras' recordings in step.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { named, type Camera } from "../api";
+import { named, wordsOf, type Camera } from "../api";
 import { Dialog } from "../parts";
 import { Together } from "../player/together";
 import { dayTime, localTime, t } from "../words";
@@ -30,6 +30,7 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
   const speed = useRef(1);
   const [gaps, setGaps] = useState<Record<string, string>>({});
   const [clock, tellClock] = useState("");
+  const [said, say] = useState("");
   const [isPlaying, setPlaying] = useState(true);
   const [moment, setMoment] = useState(() => localTime(at));
 
@@ -45,8 +46,8 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
     const until = new Date(Math.min(from.getTime() + PLAYBACK_MS, Date.now()));
     const places = cameras.flatMap((camera) => {
       const video = videos.current.get(camera.id);
-      const say = (words: string): void => setGaps((all) => (all[camera.id] === words ? all : { ...all, [camera.id]: words }));
-      return video ? [{ camera, video, say }] : [];
+      const tell = (words: string): void => setGaps((all) => (all[camera.id] === words ? all : { ...all, [camera.id]: words }));
+      return video ? [{ camera, video, say: tell }] : [];
     });
     group.current = new Together(places, { from, until, speed: speed.current }, tellTime);
     if (slider.current) slider.current.max = String(group.current.duration);
@@ -65,8 +66,26 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
     group.current.isPlaying = !group.current.isPlaying;
     setPlaying(group.current.isPlaying);
   };
+  /** One frame on or back; a recording that is played fast has not all frames, so it is first played slowly. */
+  const step = (go: "back" | "forward"): void => {
+    const known = group.current;
+    if (!known) return;
+    if (!known.canStep) {
+      changeSpeed(1);
+      return;
+    }
+    setPlaying(false);
+    known.step(go).then((isFound) => say(isFound ? "" : t("recording.noframe")), (error: unknown) => say(wordsOf(error)));
+  };
+  const onKey = (event: KeyboardEvent): void => {
+    const isTyped = (event.target as Element).matches("input:not([type=range]), select");
+    const go = ({ ",": "back", ".": "forward" } as const)[event.key];
+    if (!go || isTyped || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    step(go);
+  };
   return (
-    <>
+    <div onKeyDown={onKey}>
       <div id="screens" class={cameras.length > 4 ? "nine" : ""}>
         {cameras.map((camera) => (
           <figure key={camera.id}>
@@ -94,9 +113,11 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
         aria-label={t("together.moment")}
         onInput={(event) => group.current?.seek(Number(event.currentTarget.value))}
       />
-      <p><span id="together-clock">{clock}</span></p>
+      <p><span id="together-clock">{clock}</span> <span id="together-said" role="status">{said}</span></p>
       <form id="together-choose" onSubmit={(event) => { event.preventDefault(); play(new Date(moment)); }}>
         <button id="together-pause" type="button" onClick={pause}>{isPlaying ? t("together.pause") : t("together.on")}</button>
+        <button id="together-back" type="button" aria-keyshortcuts="," onClick={() => step("back")}>{t("view.back")} <kbd>,</kbd></button>
+        <button id="together-forward" type="button" aria-keyshortcuts="." onClick={() => step("forward")}>{t("view.forward")} <kbd>.</kbd></button>
         <label>
           {t("view.at")}
           <input id="together-moment" type="datetime-local" step="1" required value={moment} onInput={(event) => setMoment(event.currentTarget.value)} />
@@ -104,6 +125,6 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
         <button id="together-play">{t("view.play")}</button>
         <Speed id="together-speed" value={speed.current} onChange={changeSpeed} />
       </form>
-    </>
+    </div>
   );
 }

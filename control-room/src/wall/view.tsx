@@ -5,7 +5,7 @@ import { ask, GET, named, type Camera, type Coverage } from "../api";
 import { Dialog } from "../parts";
 import { Live } from "../player/live";
 import { Playback } from "../player/playback";
-import { clockTime, dayTime, localTime, percent, t } from "../words";
+import { clockTime, coded, dayTime, localTime, percent, stateOf, t } from "../words";
 import { Preview } from "./preview";
 import { Speed } from "./speed";
 import { liveUrl } from "./tile";
@@ -141,8 +141,8 @@ function Story({ camera }: { camera: Camera }) {
       <ul id="gaps">
         {trouble && <li class="bad">{trouble}</li>}
         {story && <li>{t("view.playable", { share: percent(story.completeness) })}</li>}
-        {story?.gaps.map((gap) => <li key={gap.from}>{t("view.missing", { stretch: stretch(gap), cause: gap.cause })}</li>)}
-        {story?.health.map((event) => <li key={event.from + event.what}>{stretch(event)}: {event.what}</li>)}
+        {story?.gaps.map((gap) => <li key={gap.from}>{t("view.missing", { stretch: stretch(gap), cause: coded("cause", gap.cause) })}</li>)}
+        {story?.health.map((event) => <li key={event.from + event.code}>{stretch(event)}: {stateOf([{ code: event.code, since: null }])}</li>)}
       </ul>
     </details>
   );

@@ -72,7 +72,10 @@ def demo(
         clock = SystemClock()
         known = prepare(city, folder / "people.json", clock, parse_camera_id(listed[0]["id"]))
         _install(city, listed)
-        say(f"Open {_page(city)} in a browser of this machine: every camera, live and recorded, redacted.")
+        say(
+            f"Open {city.settings.web.address}/ in a browser of this machine:"
+            " every camera, live and recorded, redacted."
+        )
         for line in _sign_in_notes(known, clock):
             say(line)
         last = record(
@@ -187,16 +190,13 @@ def _install(city: "City", listed: Sequence[dict[str, str]]) -> None:
             catalogue.remove_camera(camera_id, now_ns=clock.wall_ns())
 
 
-def _page(city: "City") -> str:
-    return f"http://{city.settings.web.host}:{city.settings.web.port}/"
-
-
 def _notes(city: "City", cameras: int) -> Sequence[str]:
     root = city.data.root
     faulty = "cam-003 switches off and cam-007 loses packets now and then, on purpose. " if cameras >= 7 else ""
     return (
         "",
-        f"Open {_page(city)} on this machine to see every camera: what moves or newly appeared is covered.",
+        f"Open {city.settings.web.address}/ on this machine to see every camera:"
+        " what moves or newly appeared is covered.",
         "It learns a scene in one minute, a city in ten or more: who stood still through it counts as scene and shows.",
         f"{faulty}Footage is sealed; nothing here can show it clear.",
         f"In another terminal: {command_name()} status --data {root}   {command_name()} check --deep --data {root}",

@@ -42,28 +42,19 @@ def found(
     city = City.open(folder(data))
     invitation = asyncio.run(_found(city, login, name))
     web = city.settings.web
-    scheme = "https" if web.certificate else "http"
-    place = f"{scheme}://{web.host}:{web.port}" if web.port else "ADDRESS-OF-THE-PAGE"
-    say(f"{place}/#invitation={invitation}")
+    say(f"{web.address or 'ADDRESS-OF-THE-PAGE'}/#invitation={invitation}")
     if not web.port or web.allow != "people":
         say('The page asks for people once [web] has a port and allow = "people" in civicam.toml.')
 
 
 async def _found(city: "City", login: str, name: str) -> str:
-    from civicam.access import people
-    from civicam.access.models import PersonState, Role
     from civicam.access.sign_in.door import Door
+    from civicam.access.sign_in.founding import Founding
     from civicam.app import open_office
     from civicam.core.clock import SystemClock
 
     async with open_office(city, SystemClock()) as office:
-        known, door = office.person_of(login), Door(office, city.settings.city.name)
-        is_waiting = known is not None and known.state is PersonState.INVITED
-        if known is not None and is_waiting and Role.ADMINISTRATOR in office.state.roles_of(known.id):
-            return await door.invitation(known.id)
-        newcomer = await office.newcomer(login, name)
-        await office.carry_out(lambda state, at_ns: people.found(state, newcomer, at_ns))
-        return await door.invitation(newcomer.id)
+        return await Founding(office, Door(office, city.settings.city.name)).found(login, name)
 
 
 @app.command("list")

@@ -35,6 +35,8 @@ def run(
     from civicam.app import City
 
     city = City.open(folder(data))
+    if link := city.first_start():
+        warn(f"First start: open {link} in a browser of this machine to name the first two administrators.")
     last = record(city, seconds, as_json=as_json)
     if not as_json and sys.stdout.isatty():
         say(summary(last))

@@ -34,7 +34,7 @@ from civicam.web.authorise import Authoriser, Decision, Purpose
 from civicam.web.cameras_api import add_cameras
 from civicam.web.cases_api import add_cases, add_grants
 from civicam.web.clear_media import ClearMedia
-from civicam.web.conditions import Health, State, state_of, words_of
+from civicam.web.conditions import Health, State, code_of, state_of, words_of
 from civicam.web.directory import Directory
 from civicam.web.gate import Gate, moment, parse_moment, parse_window
 from civicam.web.guard import Guard
@@ -45,6 +45,7 @@ from civicam.web.media import Media
 from civicam.web.models import (
     CameraModel,
     CityModel,
+    ConditionModel,
     CoverageModel,
     FrameModel,
     GapModel,
@@ -381,6 +382,10 @@ class Application:
             register_entry=_register_entry(camera),
             place=_place(camera),
             state=state.words,
+            conditions=[
+                ConditionModel(code=one.code, since=None if one.since_ns is None else moment(one.since_ns))
+                for one in state.conditions
+            ],
             is_bad=state.is_bad,
             still=f"{path}/still.webp",
             live=f"{path}/live",
@@ -566,7 +571,11 @@ def _span(span: Span) -> SpanModel:
 def _health(event: HealthEvent) -> HealthModel:
     end = None if event.ended_wall_ns is None else moment(event.ended_wall_ns)
     return HealthModel(
-        start=moment(event.began_wall_ns), end=end, what=words_of(event.kind), certainty=event.confidence
+        start=moment(event.began_wall_ns),
+        end=end,
+        what=words_of(event.kind),
+        code=code_of(event.kind),
+        certainty=event.confidence,
     )
 
 

@@ -211,6 +211,7 @@ def _grant(one: Grant, names: dict[PersonId, Name], reasons: dict[int, str], cal
         asked=moment(one.asked_ns),
         decided_by=named(names, one.decided_by) or None,
         until=moment_or_none(one.expires_ns),
+        hours=one.lasts_ns / HOUR_NS,
         is_own=one.person == caller.who.person,
     )
 

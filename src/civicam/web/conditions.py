@@ -1,7 +1,10 @@
-"""How a camera's picture is, in words: from how old its newest one is, and from what its health events say."""
+"""How a camera's picture is: from how old its newest one is, and from what its health events say.
+
+Each condition has a code, for whoever says it in a language of their own, and English words.
+"""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from civicam.core.ids import CameraId
 from civicam.core.spans import Span
@@ -9,6 +12,10 @@ from civicam.redaction.redacted import FullCover
 from civicam.vision.health import HealthEvent, HealthKind
 
 _OLD_NS = 15_000_000_000
+
+
+def _slug(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +48,41 @@ class Health(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that is so.
+
+    Attributes:
+        code: what: `live`, `unseen`, `silent`, `full-` with why all is covered, `health-` with what is wrong.
+        since_ns: since when; None where that is not known.
+    """
+
+    code: str
+    since_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """How a camera is now.
 
     Attributes:
         words: for people.
         is_bad: somebody should look after it.
+        conditions: the same, one by one.
     """
 
     words: str
     is_bad: bool
+    conditions: tuple[Condition, ...]
+
+
+CODES: Final = (
+    "live",
+    "unseen",
+    "silent",
+    *(f"full-{_slug(one.name)}" for one in FullCover),
+    *(f"health-{_slug(one.name)}" for one in HealthKind),
+)
+"""All that a condition may say."""
 
 
 def state_of(seen: Seen | None, lasting: list[HealthEvent], now_ns: int) -> State:
@@ -62,15 +94,23 @@ def state_of(seen: Seen | None, lasting: list[HealthEvent], now_ns: int) -> Stat
         now_ns: the time.
     """
     if seen is None:
-        return State("No picture yet", is_bad=False)
+        return State("No picture yet", is_bad=False, conditions=(Condition("unseen"),))
     if now_ns - seen.wall_ns > _OLD_NS:
-        return State(f"No picture for {_span(now_ns - seen.wall_ns)}", is_bad=True)
+        words = f"No picture for {_span(now_ns - seen.wall_ns)}"
+        return State(words, is_bad=True, conditions=(Condition("silent", seen.wall_ns),))
     if lasting:
         words = "; ".join(words_of(event.kind) for event in lasting)
-        return State(words[:1].upper() + words[1:], is_bad=True)
+        conditions = tuple(Condition(code_of(event.kind), event.began_wall_ns) for event in lasting)
+        return State(words[:1].upper() + words[1:], is_bad=True, conditions=conditions)
     if seen.reason is not None:
-        return State(f"All of it covered: {seen.reason.value}", is_bad=False)
-    return State("Live", is_bad=False)
+        covered = Condition(f"full-{_slug(seen.reason.name)}")
+        return State(f"All of it covered: {seen.reason.value}", is_bad=False, conditions=(covered,))
+    return State("Live", is_bad=False, conditions=(Condition("live"),))
+
+
+def code_of(kind: HealthKind) -> str:
+    """The code of what is wrong with a picture."""
+    return f"health-{_slug(kind.name)}"
 
 
 def words_of(kind: HealthKind) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from civicam.access.cases import MOST_NS, PURPOSES
 from civicam.access.office import Office
 from civicam.access.sign_in.door import Door
+from civicam.access.sign_in.founding import Founding
 from civicam.access.sign_in.provider import Provider, ProviderSettings
 from civicam.access.store import AccessStore
 from civicam.catalogue.catalogue import Catalogue
@@ -79,7 +80,9 @@ def main() -> None:
         )
         door = Door(office, "a city")
         provider = Provider(ProviderSettings("https://sso.example/", "civicam", ""), office, door)
-        people = PeopleServices("a city", office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger, provider)
+        people = PeopleServices(
+            "a city", office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger, Founding(office, door), provider
+        )
         with ThreadPoolExecutor(1) as pool:
             clear = ClearMedia(office, directory, archive, pool)
         public = LedgerFiles(ledger)

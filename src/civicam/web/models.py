@@ -28,6 +28,13 @@ class PlaceModel(_Model):
     reach_m: float
 
 
+class ConditionModel(_Model):
+    """One thing that is so of a camera's picture."""
+
+    code: str = Field(description="live, unseen, silent, full-WHY (all of it is covered) or health-WHAT (is wrong).")
+    since: str | None = Field(description="Since when; null where that is not known.")
+
+
 class CameraModel(_Model):
     """A camera, and where its views are."""
 
@@ -39,6 +46,7 @@ class CameraModel(_Model):
     )
     place: PlaceModel | None
     state: str = Field(description="How its picture is, in words.")
+    conditions: list[ConditionModel] = Field(description="The same, one by one.")
     is_bad: bool = Field(description="Whether somebody should look after it.")
     still: str = Field(description="The path of its newest still.")
     live: str = Field(description="The path of its live view, a WebSocket.")
@@ -92,6 +100,7 @@ class HealthModel(_Model):
     start: str = Field(serialization_alias="from")
     end: str | None = Field(serialization_alias="to", description="When it ended; null while it lasts.")
     what: str
+    code: str = Field(description="The same as a condition has it.")
     certainty: float = Field(ge=0, le=1, description="How sure that is, 0 to 1.")
 
 

@@ -47,6 +47,20 @@ class RightModel(_Model):
     zone: str
 
 
+class FirstWanted(_Model):
+    """One of the first two administrators, at the first start."""
+
+    first_start: Annotated[str, StringConstraints(max_length=100)] = Field(description="What the link carries.")
+    login: Text
+    name: Text
+
+
+class FirstInvited(_Model):
+    """The invitation of a first administrator; it is told this once."""
+
+    invitation: str
+
+
 class Me(_Model):
     """Who is signed in."""
 
@@ -277,6 +291,7 @@ class GrantModel(_Model):
     asked: str
     decided_by: str | None
     until: str | None
+    hours: float = Field(description="How long it holds once it is approved.")
     is_own: bool
 
 

@@ -10,6 +10,7 @@ from civicam.access.decide import Action, Ask, require
 from civicam.access.models import Right
 from civicam.access.office import Name, Office
 from civicam.access.sign_in.door import Door
+from civicam.access.sign_in.founding import Founding
 from civicam.access.sign_in.provider import Provider
 from civicam.access.state import State
 from civicam.ledger.entry import PersonId
@@ -35,6 +36,7 @@ class PeopleServices:
         purposes: what cases are opened for.
         most_ns: how long a grant lasts at most.
         ledger: where the ledger lies.
+        founding: makes the first two administrators.
         provider: where the city's people sign in elsewhere, if it has one.
     """
 
@@ -46,6 +48,7 @@ class PeopleServices:
     purposes: tuple[str, ...]
     most_ns: int
     ledger: LedgerFolder
+    founding: Founding
     provider: Provider | None = None
 
     @property

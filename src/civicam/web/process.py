@@ -18,6 +18,7 @@ from civicam.access.decide import HOUR_NS
 from civicam.access.models import GrantState
 from civicam.access.office import Office
 from civicam.access.sign_in.door import Door
+from civicam.access.sign_in.founding import Founding, first_secret
 from civicam.access.sign_in.provider import Provider, ProviderSettings
 from civicam.access.store import AccessStore
 from civicam.core.citykey import load_city_key
@@ -102,7 +103,8 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
         return
     folder, city_key = LedgerFolder(Path(plan.ledger_folder)), load_city_key(Path(plan.city_key))
     keys = PeopleKeys(folder.people, city_key)
-    office = Office(AccessStore(Path(plan.people.database)), keys, city_key, ledger, clock=clock)
+    store = AccessStore(Path(plan.people.database))
+    office = Office(store, keys, city_key, ledger, clock=clock)
     door = Door(office, plan.city)
     most_ns = round(plan.people.grant_hours * HOUR_NS)
     keeping = asyncio.create_task(office.keep())
@@ -116,6 +118,7 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
             plan.people.purposes,
             most_ns,
             folder,
+            Founding(office, door, first_secret(store, city_key)),
             Provider(ProviderSettings(*plan.people.provider), office, door) if plan.people.provider else None,
         )
     finally:

@@ -7,15 +7,17 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from civicam.access import sessions
 from civicam.access.decide import SESSION_NS, Action
-from civicam.access.models import Role, SessionId, TokenId
-from civicam.access.people import LEAST_ADMINISTRATORS
+from civicam.access.models import SessionId, TokenId
 from civicam.access.sign_in import codes
 from civicam.access.sign_in.door import Coming
+from civicam.access.sign_in.founding import is_founded
 from civicam.core.ids import parse_camera_id
 from civicam.web.bearer import Caller, forget, from_where, remember
 from civicam.web.gate import moment
 from civicam.web.people_models import (
     ComingWanted,
+    FirstInvited,
+    FirstWanted,
     Invitation,
     Me,
     Recovery,
@@ -39,8 +41,12 @@ def add_sign_in(api: FastAPI, services: PeopleServices) -> None:
 
     @api.get("/api/sign-in", summary="How to sign in", operation_id="ways", **ruled(ANYBODY))
     async def ways() -> Ways:
-        is_founded = len(services.state.active_with(Role.ADMINISTRATOR)) >= LEAST_ADMINISTRATORS
-        return Ways(city=services.city, is_founded=is_founded, elsewhere=services.provider is not None)
+        return Ways(city=services.city, is_founded=is_founded(services.state), elsewhere=services.provider is not None)
+
+    @api.post("/api/first-start", summary="Name a first administrator", operation_id="found", **ruled(ANYBODY))
+    async def found(said: FirstWanted) -> FirstInvited:
+        services.founding.check(said.first_start)
+        return FirstInvited(invitation=await services.founding.found(said.login, said.name))
 
     @api.post("/api/session", summary="Sign in", operation_id="sign_in", status_code=NO_CONTENT, **ruled(ANYBODY))
     async def sign_in(request: Request, response: Response, said: SignIn) -> None:
