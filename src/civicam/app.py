@@ -38,7 +38,14 @@ from civicam.recorder.plan import RecorderPlan, StreamPlan, VolumePlan, WorkerPl
 from civicam.recorder.status import RateMeter, RecorderStatus, VolumeStatus
 from civicam.recorder.supervisor import Supervisor
 from civicam.upkeep.retention import Retention, RetentionPolicy, RetentionRound
-from civicam.upkeep.written import MOST_SEGMENTS, day_draft, deletion_draft, footage_draft, setting_draft
+from civicam.upkeep.written import (
+    MOST_SEGMENTS,
+    day_draft,
+    deletion_draft,
+    footage_draft,
+    footage_leaves,
+    setting_draft,
+)
 from civicam.web.keeper import WebKeeper
 from civicam.web.plan import MaskPlan, PeoplePlan, WebPlan
 from civicam.web.policies import PEOPLE
@@ -551,7 +558,9 @@ class _Recorder:
     async def _commit_to_footage(self) -> None:
         while rows := await self._on(self._watching, lambda: self._catalogue.uncommitted_segments(MOST_SEGMENTS)):
             receipt = await self._writer.append(footage_draft(rows))
-            await self._on(self._watching, partial(self._catalogue.commit_segments, rows, receipt.index))
+            await self._on(
+                self._watching, partial(self._catalogue.commit_segments, rows, receipt.index, footage_leaves(rows))
+            )
 
     async def _write_days(self) -> None:
         end_ns = self._clock.wall_ns() - _DAY_SETTLES_NS

@@ -19,6 +19,7 @@ from civicam.catalogue.catalogue import Catalogue
 from civicam.cli.demo_people import PASSWORD, DemoPerson
 from civicam.core.errors import CatalogueError
 from civicam.core.ids import CameraId, StreamKey, StreamName
+from tests.cli.test_run import free_port
 
 CAMERAS = 4
 CAMERA = "cam-001"
@@ -86,7 +87,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     said = folder / "said.txt"
     with said.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "civicam.cli", "demo", "--cameras", str(CAMERAS), "--folder", str(folder)],
+            [sys.executable, "-m", "civicam.cli", "demo", "--cameras", str(CAMERAS), "--folder", str(folder),
+             "--port", str(free_port())],
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 

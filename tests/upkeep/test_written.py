@@ -15,8 +15,9 @@ from civicam.core.clock import SystemClock
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.ledger.encoding import decode
 from civicam.ledger.log import LedgerFolder, Log
+from civicam.ledger.merkle import root_of
 from civicam.recorder.status import RecorderStatus
-from civicam.upkeep.written import deletion_draft, footage_draft, footage_root
+from civicam.upkeep.written import deletion_draft, footage_draft, footage_leaves
 from tests.fakes.odd_camera import until
 from tests.fakes.register import REGISTER
 
@@ -32,14 +33,14 @@ def segment(number: int, digest: bytes | None = b"d" * 32) -> Segment:
 
 def test_a_commitment_is_of_every_byte_that_a_segment_says_of_itself() -> None:
     rows = [segment(number) for number in range(5)]
-    root = footage_root(rows)
-    assert footage_root(rows[::-1]) == root
+    root = root_of(footage_leaves(rows))
+    assert root_of(footage_leaves(rows[::-1])) == root
     for changed in (
         replace(rows[2], digest=b"e" * 32), replace(rows[2], size_bytes=1), replace(rows[2], end_wall_ns=T0 + 999 * S),
         replace(rows[2], key=KEY._replace(stream=StreamName.SUB)),
     ):  # fmt: skip
-        assert footage_root([*rows[:2], changed, *rows[3:]]) != root
-    assert footage_root(rows[1:]) != root
+        assert root_of(footage_leaves([*rows[:2], changed, *rows[3:]])) != root
+    assert root_of(footage_leaves(rows[1:])) != root
 
 
 def test_entries_name_no_camera_and_count_what_they_are_about() -> None:
@@ -61,10 +62,24 @@ def catalogue(tmp_path: Path) -> Catalogue:
 def test_a_segment_is_committed_to_once_and_not_before_it_is_closed(catalogue: Catalogue) -> None:
     catalogue.record([segment(0), segment(1, None)])
     assert catalogue.uncommitted_segments(9) == [segment(0)]
-    catalogue.commit_segments([segment(0)], 7)
+    catalogue.commit_segments([segment(0)], 7, footage_leaves([segment(0)]))
     assert catalogue.uncommitted_segments(9) == []
     catalogue.record([segment(1)])
     assert catalogue.uncommitted_segments(9) == [segment(1)]
+    catalogue.close()
+
+
+def test_a_commitment_is_kept_for_proofs_as_long_as_any_footage_of_it_is(catalogue: Catalogue) -> None:
+    rows = [segment(0), segment(1), segment(2)]
+    catalogue.record(rows)
+    catalogue.commit_segments(rows[:2], 7, footage_leaves(rows[:2]))
+    catalogue.commit_segments(rows[2:], 8, footage_leaves(rows[2:]))
+    window = (rows[0].start_wall_ns, rows[2].end_wall_ns)
+    assert list(catalogue.commitments(KEY, window).values()) == [7, 7, 8]
+    catalogue.expire([rows[0]])
+    assert catalogue.leaves(7) == footage_leaves(rows[:2])
+    catalogue.expire([rows[1]])
+    assert (catalogue.leaves(7), len(catalogue.leaves(8))) == ([], 1)
     catalogue.close()
 
 

@@ -390,10 +390,20 @@ class Catalogue:
         with self._database.reading() as connection:
             return segments.uncommitted(connection, limit)
 
-    def commit_segments(self, rows: Sequence[Segment], entry: int) -> None:
-        """Says which entry of the ledger commits to segments."""
+    def commit_segments(self, rows: Sequence[Segment], entry: int, leaves: Sequence[bytes]) -> None:
+        """Says which entry of the ledger commits to segments, and over which hashes of leaves (32 bytes, in order)."""
         with self._database.writing() as connection:
-            segments.commit_to(connection, rows, entry)
+            segments.commit_to(connection, rows, entry, leaves)
+
+    def commitments(self, key: StreamKey, window: Span) -> dict[int, int]:
+        """Returns which entry of the ledger commits to each segment that overlaps `window`, by its start (ns)."""
+        with self._reading(key) as (connection, stream_id):
+            return segments.commitments(connection, stream_id, window)
+
+    def leaves(self, entry: int) -> list[bytes]:
+        """Returns the hashes over which an entry commits to footage, in order; none where nothing of it is left."""
+        with self._database.reading() as connection:
+            return segments.leaves_of(connection, entry)
 
     def days_unwritten(self, end_ns: int, limit: int) -> list[int]:
         """Returns the days (UTC, their first nanosecond) of which no entry of the ledger tells yet, in order.

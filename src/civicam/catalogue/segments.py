@@ -24,7 +24,7 @@ _UPSERT = (
     " size_bytes = excluded.size_bytes, fragment_count = excluded.fragment_count,"
     " sample_count = excluded.sample_count, held = excluded.held, digest = excluded.digest"
 )
-_TAKE = "DELETE FROM segments WHERE stream_id = ? AND start_ns = ?{} RETURNING end_ns, size_bytes, volume_id"
+_TAKE = "DELETE FROM segments WHERE stream_id = ? AND start_ns = ?{} RETURNING end_ns, size_bytes, volume_id, entry"
 
 
 class Names:
@@ -77,6 +77,7 @@ class Change:
         self._rollup = RollupChange(connection)
         self._volumes: dict[int, list[int]] = {}
         self._longest: dict[tuple[str, int], int] = {}
+        self._left: set[int] = set()
         self._holds: dict[CameraId, list[Hold]] = {}
         for hold in list_holds(connection):
             self._holds.setdefault(hold.camera, []).append(hold)
@@ -145,7 +146,9 @@ class Change:
         rows = self._connection.execute(sql, (stream_id, start_ns)).fetchall()
         if not rows:
             return None
-        end_ns, size_bytes, volume_id = rows[0]
+        end_ns, size_bytes, volume_id, entry = rows[0]
+        if entry is not None:
+            self._left.add(entry)
         self._resized(volume_id, -size_bytes, -1)
         self._rollup.resized(stream_id, start_ns, -size_bytes)
         self._rollup.spoiled(stream_id, start_ns, end_ns)
@@ -200,6 +203,11 @@ class Change:
                 f"UPDATE streams SET {column} = ?1 WHERE id = ?2 AND {column} < ?1",  # noqa: S608 - our own constant
                 (length_ns, stream_id),
             )
+        # What no segment is left of needs no proof any more.
+        self._connection.executemany(
+            "DELETE FROM commitments WHERE entry = ?1 AND NOT EXISTS (SELECT 1 FROM segments WHERE entry = ?1)",
+            [(entry,) for entry in self._left],
+        )
         self._rollup.flush()
 
     def _resized(self, volume_id: int | None, size_bytes: int, count: int) -> None:
@@ -286,13 +294,34 @@ def uncommitted(connection: sqlite3.Connection, limit: int) -> list[Segment]:
     return [as_segment(row) for row in rows]
 
 
-def commit_to(connection: sqlite3.Connection, rows: Iterable[Segment], entry: int) -> None:
-    """Says which entry commits to segments; those that are gone meanwhile are passed over."""
+def commit_to(connection: sqlite3.Connection, rows: Iterable[Segment], entry: int, leaves: Sequence[bytes]) -> None:
+    """Says which entry commits to segments, and over what; those that are gone meanwhile are passed over."""
     connection.executemany(
         "UPDATE segments SET entry = ? WHERE start_ns = ?"
         " AND stream_id = (SELECT id FROM streams WHERE camera = ? AND name = ?)",
         [(entry, row.start_wall_ns, *row.key) for row in rows],
     )
+    connection.execute(
+        "INSERT OR REPLACE INTO commitments (entry, leaves) SELECT ?1, ?2"
+        " WHERE EXISTS (SELECT 1 FROM segments WHERE entry = ?1)",
+        (entry, b"".join(leaves)),
+    )
+
+
+def commitments(connection: sqlite3.Connection, stream_id: int, window: Span) -> dict[int, int]:
+    """Returns which entry of the ledger commits to each segment that overlaps `window`, by its start."""
+    rows = connection.execute(
+        "SELECT start_ns, entry FROM segments WHERE stream_id = ?1 AND start_ns < ?3 AND end_ns > ?2"
+        " AND start_ns > ?2 - (SELECT longest_segment_ns FROM streams WHERE id = ?1) AND entry IS NOT NULL",
+        (stream_id, *window),
+    )
+    return dict(rows.fetchall())
+
+
+def leaves_of(connection: sqlite3.Connection, entry: int) -> list[bytes]:
+    """Returns the hashes over which an entry commits to footage, in order; none where nothing of it is left."""
+    row = connection.execute("SELECT leaves FROM commitments WHERE entry = ?", (entry,)).fetchone()
+    return [] if row is None else [row[0][at : at + 32] for at in range(0, len(row[0]), 32)]
 
 
 def oldest_of_stream(

@@ -52,6 +52,7 @@ def demo(
         float, typer.Option(min=0, help="Stop by itself after so long and check it all; 0: at ^C.")
     ] = 0.0,
     folder: Annotated[Path, typer.Option(help="Where the demo lives; it may be deleted at any time.")] = Path(".demo"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The page's, if nobody else has it.")] = _WEB_PORT,
 ) -> None:
     """See it work: start a simulated city, record it, show every camera, then check every picture.
 
@@ -66,7 +67,7 @@ def demo(
 
     folder.mkdir(parents=True, exist_ok=True)
     data = DataFolder(folder / "data")
-    city = _open(data)
+    city = _open(data, port)
     say(f"Starting {cameras} simulated cameras; their streets are drawn once, which takes some seconds the first time.")
     with _simulated(folder, cameras, _camera_password(city)) as listed:
         clock = SystemClock()
@@ -85,15 +86,15 @@ def demo(
     _check(city, data)
 
 
-def _open(data: DataFolder) -> "City":
-    """The demo's city, made if it is not there, with its metrics on a free port."""
+def _open(data: DataFolder, port: int) -> "City":
+    """The demo's city, made if it is not there, with its metrics and its page on free ports."""
     from civicam.app import City
 
     environment = dict(os.environ) | {
         "CIVICAM_METRICS__PORT": str(_free_port(MetricsSettings().port)),
         "CIVICAM_RECORDER__SEGMENT_S": "15",
         "CIVICAM_RETENTION__DAYS": "1",
-        "CIVICAM_WEB__PORT": str(_free_port(_WEB_PORT)),
+        "CIVICAM_WEB__PORT": str(_free_port(port)),
         "CIVICAM_WEB__ALLOW": "people",
         "CIVICAM_REDACTION__BOOTSTRAP_S": "60",
         "CIVICAM_REDACTION__SAVE_EVERY_S": "30",

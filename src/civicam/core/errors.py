@@ -191,5 +191,9 @@ class LedgerError(CivicamError):
     """The ledger cannot be written or read, or what is in it does not hold."""
 
 
+class EvidenceError(CivicamError):
+    """Something that was exported does not hold, or cannot be exported."""
+
+
 class CityError(CivicamError):
     """The simulator: a scene, video or scenario that cannot be played."""

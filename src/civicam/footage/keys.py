@@ -145,9 +145,14 @@ def destroy_key(disk: Disk, volume_root: Path, camera: CameraId, day: Day) -> bo
     return True
 
 
+def segment_key(day_key: bytes, segment_id: bytes) -> bytes:
+    """The key (32 bytes) of the segment with that id (16 bytes), from which no other's and no day's follows."""
+    return HKDF(SHA256(), length=KEY_BYTES, salt=segment_id, info=_SEGMENT_INFO).derive(day_key)
+
+
 def segment_aead(day_key: bytes, segment_id: bytes) -> AESGCM:
     """The cipher that seals the segment with that id (16 bytes)."""
-    return AESGCM(HKDF(SHA256(), length=KEY_BYTES, salt=segment_id, info=_SEGMENT_INFO).derive(day_key))
+    return AESGCM(segment_key(day_key, segment_id))
 
 
 def _context(camera: CameraId, day: Day) -> str:

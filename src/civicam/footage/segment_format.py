@@ -309,6 +309,11 @@ def pack_entry(entry: IndexEntry) -> bytes:
     return _INDEX_ENTRY.pack(*entry)
 
 
+def pack_index(entries: bytes) -> bytes:
+    """The index of fragments, of `pack_entry` of each, in order."""
+    return _INDEX_START.pack(INDEX_MAGIC, len(entries) // INDEX_ENTRY_BYTES) + entries
+
+
 def pack_ending(header: bytes, entries: bytes, index_offset: int) -> tuple[bytes, bytes]:
     """The bytes that close a segment (index and trailer), and its digest.
 
@@ -317,7 +322,7 @@ def pack_ending(header: bytes, entries: bytes, index_offset: int) -> tuple[bytes
         entries: `pack_entry` of each fragment, in order.
         index_offset: where the last fragment ends.
     """
-    index = _INDEX_START.pack(INDEX_MAGIC, len(entries) // INDEX_ENTRY_BYTES) + entries
+    index = pack_index(entries)
     digest = sha256(header + index).digest()
     return index + _TRAILER.pack(index_offset, digest, _TRAILER_MAGIC), digest
 

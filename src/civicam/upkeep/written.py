@@ -36,10 +36,10 @@ def footage_leaf(segment: Segment) -> bytes:
     )
 
 
-def footage_root(segments: Sequence[Segment]) -> Hash:
-    """The root over closed segments."""
+def footage_leaves(segments: Sequence[Segment]) -> list[Hash]:
+    """The leaves of a commitment to closed segments, in order."""
     ordered = sorted(segments, key=lambda one: (one.key, one.start_wall_ns))
-    return root_of([leaf_hash(footage_leaf(one)) for one in ordered])
+    return [leaf_hash(footage_leaf(one)) for one in ordered]
 
 
 def footage_draft(segments: Sequence[Segment]) -> Draft:
@@ -48,7 +48,7 @@ def footage_draft(segments: Sequence[Segment]) -> Draft:
         Kind.FOOTAGE,
         {
             "segments": len(segments),
-            "root": base64.b64encode(footage_root(segments)).decode(),
+            "root": base64.b64encode(root_of(footage_leaves(segments))).decode(),
             "from": moment(min(one.start_wall_ns for one in segments)),
             "to": moment(max(one.end_wall_ns for one in segments)),
         },
