@@ -1,0 +1,175 @@
+"""What an export says of itself: `manifest.json`, and what the ledger says of it: `ledger.json`.
+
+Both are canonical JSON (RFC 8785), so that each has one way to be written. The manifest holds, for each recorded
+segment that footage was taken from, its header, its index and its key: whoever has those seals the footage again, as
+the recorder did, and arrives at the digest that the ledger committed to when it was recorded.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from civicam.core.errors import EvidenceError, LedgerError
+from civicam.ledger.encoding import canonical
+
+MANIFEST: Final = "manifest.json"
+SIGNATURE: Final = "manifest.sig"
+CERTIFICATE: Final = "certificate.der"
+LEDGER: Final = "ledger.json"
+STATEMENT: Final = "statement.txt"
+FOOTAGE: Final = "footage/"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_BYTES: Final = 256 << 20
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ProofModel(_Model):
+    """That a segment is in a commitment of the ledger (RFC 9162, 2.1.3)."""
+
+    entry: int = Field(ge=0, description="The ledger's entry that commits to it.")
+    index: int = Field(ge=0, description="Its leaf's place in that commitment.")
+    size: int = Field(gt=0, description="How many leaves that has.")
+    hashes: list[str] = Field(description="The inclusion proof, base64.")
+
+
+class SegmentModel(_Model):
+    """A recorded file that footage was taken from."""
+
+    header: str = Field(description="Its header, base64.")
+    index: str = Field(description="Its index, base64: the SHA-256 of each sealed fragment.")
+    key: str = Field(description="The key that seals it alone, base64.")
+    size: int = Field(gt=0, description="Its length, bytes.")
+    end_ns: str = Field(pattern="^[0-9]{1,19}$", description="When it ends, ns since 1970.")
+    proof: ProofModel
+
+
+class FileModel(_Model):
+    """A file with footage."""
+
+    name: str
+    camera: str
+    stream: str
+    size: int = Field(gt=0)
+    crc32: int = Field(ge=0, lt=1 << 32)
+    head: int = Field(gt=0, description="How many bytes stand before the first fragment.")
+    head_sha256: str
+    fragments: list[tuple[int, str]] = Field(
+        min_length=1, description="For each: its segment's place in `segments`, and its sealed fields, base64."
+    )
+
+
+class AbsentModel(_Model):
+    """A stretch that was recorded, by the catalogue, and could not be exported."""
+
+    camera: str
+    stream: str
+    start: str
+    end: str
+    why: str
+
+
+class CameraModel(_Model):
+    """A camera of which there is footage, as the city's register has it."""
+
+    id: str
+    title: str
+    purpose: str
+    owner: str
+    legal_basis: str
+
+
+class DocumentModel(_Model):
+    """Another file in the package."""
+
+    name: str
+    sha256: str
+
+
+class Manifest(_Model):
+    """All that an export says of itself."""
+
+    v: Literal[1] = 1
+    kind: Literal["original", "redacted"]
+    number: str
+    city: str
+    ledger: str = Field(description="The key with which the city signs its ledger (C2SP signed-note).")
+    exported: str
+    operator: str
+    recipient: str
+    case: str
+    asked_from: str
+    asked_to: str
+    cameras: list[CameraModel]
+    segments: list[SegmentModel]
+    files: list[FileModel]
+    absent: list[AbsentModel]
+    documents: list[DocumentModel]
+
+
+class EntryModel(_Model):
+    """An entry of the ledger, and that it is in the tree."""
+
+    index: int = Field(ge=0)
+    data: str = Field(description="The entry, base64.")
+    proof: list[str] = Field(description="The inclusion proof, base64.")
+
+
+class LedgerProof(_Model):
+    """What the ledger says."""
+
+    v: Literal[1] = 1
+    checkpoint: str = Field(description="A signed note (C2SP tlog-checkpoint), with the witnesses' signatures.")
+    export: int = Field(ge=0, description="The entry that says that this was exported.")
+    entries: list[EntryModel]
+
+
+_T = TypeVar("_T", Manifest, LedgerProof)
+
+
+def to_bytes(model: Manifest | LedgerProof) -> bytes:
+    """The one way to write it."""
+    return canonical(_plain(model.model_dump()))
+
+
+def parse_moment(text: str) -> int:
+    """A moment that `civicam.ledger.encoding.moment` wrote, in ns since 1970.
+
+    Raises:
+        EvidenceError: it is none.
+    """
+    try:
+        found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise EvidenceError(f"{text!r} is no moment") from None
+    return ((found - _EPOCH) // timedelta(milliseconds=1)) * 1_000_000
+
+
+def read_manifest(data: bytes) -> Manifest:
+    """A manifest; raises EvidenceError: it is none, or written in another way."""
+    return _read(Manifest, data, MANIFEST)
+
+
+def read_ledger(data: bytes) -> LedgerProof:
+    """What the ledger says; raises EvidenceError: it is none, or written in another way."""
+    return _read(LedgerProof, data, LEDGER)
+
+
+def _read(kind: type[_T], data: bytes, name: str) -> _T:
+    try:
+        found = kind.model_validate_json(data)
+        if to_bytes(found) != data:
+            raise EvidenceError(f"{name} is not written as exports write it")
+    except (ValidationError, LedgerError, ValueError) as error:
+        raise EvidenceError(f"{name} is not what an export has") from error
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Without tuples, which JSON has not."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

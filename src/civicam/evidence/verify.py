@@ -1,0 +1,444 @@
+"""Finds out what holds of an export, from its file alone: no city, no network, no key but those that stand in it.
+
+Each recorded fragment is sealed again with its segment's key, and must come out as what the ledger committed to when it
+was recorded (`docs/design/evidence.md`). Whatever the file holds, only EvidenceError and OSError come out of here.
+"""
+
+import base64
+import binascii
+import itertools
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from civicam.catalogue.models import Segment
+from civicam.core.errors import EvidenceError, LedgerError, SegmentError
+from civicam.core.spans import Span, subtract
+from civicam.evidence import mp4
+from civicam.evidence.certificate import check_signature
+from civicam.evidence.manifest import (
+    CERTIFICATE,
+    FOOTAGE,
+    LEDGER,
+    MANIFEST,
+    MOST_BYTES,
+    SIGNATURE,
+    FileModel,
+    LedgerProof,
+    Manifest,
+    SegmentModel,
+    parse_moment,
+    read_ledger,
+    read_manifest,
+)
+from civicam.evidence.package import Placed, read_package
+from civicam.footage.segment_format import (
+    HEADER_START_BYTES,
+    Framed,
+    IndexEntry,
+    SegmentHeader,
+    header_json_bytes,
+    nonce,
+    parse_fields,
+    parse_header_json,
+    parse_index,
+    segment_digest,
+)
+from civicam.ledger.checkpoint import Checkpoint
+from civicam.ledger.encoding import decode, moment
+from civicam.ledger.entry import Kind
+from civicam.ledger.merkle import HASH_BYTES, check_inclusion, leaf_hash
+from civicam.ledger.note import Note, VerifierKey
+from civicam.ledger.verify import open_checkpoint
+from civicam.upkeep.written import footage_leaf
+
+Progress = Callable[[int], None]
+_SMALL: Final = 4 << 20
+_CHUNK: Final = 1 << 20
+_KEY_BYTES: Final = 32
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What holds of an export.
+
+    Attributes:
+        manifest: what it says, once that is known to be what the city signed and wrote down; None for an MP4 alone.
+        entry: the ledger's entry that says that it was exported.
+        logged: when that was written.
+        witnesses: who signed the ledger's tree as well, by name; those whose keys were given are checked.
+        holes: stretches within what was asked for that hold no footage, by camera, each with why.
+        holds: what is proven, in words.
+        unproven: what is not, in words.
+    """
+
+    manifest: Manifest | None = None
+    entry: int | None = None
+    logged: str = ""
+    witnesses: list[str] = field(default_factory=list)
+    holes: dict[str, list[tuple[Span, str]]] = field(default_factory=dict)
+    holds: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
+
+
+class _Recorded(NamedTuple):
+    """A segment, once it is known that the ledger committed to it."""
+
+    header: SegmentHeader
+    header_digest: bytes
+    entries: list[IndexEntry]
+    aead: AESGCM
+
+
+class _Fragment(NamedTuple):
+    """A fragment that was verified."""
+
+    segment: int
+    framed: Framed
+    is_last: bool
+
+
+def verify(path: Path, witnesses: Sequence[VerifierKey] = (), progress: Progress = lambda _: None) -> Verdict:
+    """What holds of an export, or of an MP4 out of one.
+
+    Args:
+        path: the file.
+        witnesses: keys of witnesses that must have signed the ledger's tree.
+        progress: is told how many bytes more were looked at.
+
+    Raises:
+        EvidenceError: something does not hold: it was altered, or is no export.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        size_bytes = path.stat().st_size
+        if file.read(8)[4:] == b"ftyp":
+            return _verify_alone(file, size_bytes)
+        return _Package(file, size_bytes, progress).verify(witnesses)
+
+
+def _verify_alone(file: BinaryIO, size_bytes: int) -> Verdict:
+    signed = mp4.read_signed(file, size_bytes)
+    certificate = check_signature(signed.certificate, signed.digest, signed.signature)
+    name = certificate.subject.rfc4514_string()
+    return Verdict(
+        holds=[
+            f"Nothing in this file was changed since {signed.operator} exported it with {signed.unit}:"
+            f" the signature of {name} is over all of it (certificate {sha256(signed.certificate).hexdigest()})."
+        ],
+        unproven=[
+            "Whose certificate that is: compare its SHA-256 with what the city publishes.",
+            "When it was recorded, and that nothing was cut: only the whole package tells, with the ledger's proofs.",
+        ],
+    )
+
+
+class _Package:
+    """A package that is being verified."""
+
+    def __init__(self, file: BinaryIO, size_bytes: int, progress: Progress) -> None:
+        self._file, self._progress = file, progress
+        self._members = read_package(file, size_bytes)
+        self._by_name: Mapping[str, Placed] = {one.member.name: one for one in self._members}
+        if len(self._by_name) != len(self._members):
+            raise EvidenceError("two files in the package have one name")
+
+    def verify(self, witnesses: Sequence[VerifierKey]) -> Verdict:
+        """All of it."""
+        data = self._small(MANIFEST, MOST_BYTES)
+        manifest, digest = read_manifest(data), sha256(data).digest()
+        certificate = self._small(CERTIFICATE)
+        check_signature(certificate, digest, self._small(SIGNATURE))
+        self._check_members(manifest)
+        verdict = Verdict(manifest)
+        facts = _Ledger(read_ledger(self._small(LEDGER, MOST_BYTES)), manifest, verdict, witnesses)
+        facts.check_export(digest, certificate)
+        recorded = [_recorded(segment, facts) for segment in manifest.segments]
+        verified: dict[tuple[str, str], list[_Fragment]] = {}
+        for one in manifest.files:
+            verified.setdefault((one.camera, one.stream), []).extend(self._check_file(one, recorded, certificate))
+        for (camera, stream), fragments in verified.items():
+            verdict.holes[camera] = _check_whole(camera, stream, fragments, recorded, manifest)
+        for camera in {one.id for one in manifest.cameras} - {camera for camera, _ in verified}:
+            verdict.holes[camera] = [(_asked(manifest), "there is no footage of it in the package")]
+        _say(verdict, facts)
+        return verdict
+
+    def _check_members(self, manifest: Manifest) -> None:
+        """Nothing is in the package that the manifest does not list, and nothing is missing."""
+        listed = {
+            MANIFEST, SIGNATURE, CERTIFICATE, LEDGER,
+            *(one.name for one in manifest.documents), *(one.name for one in manifest.files),
+        }  # fmt: skip
+        count = 4 + len(manifest.documents) + len(manifest.files)
+        if listed != set(self._by_name) or len(listed) != count:
+            raise EvidenceError(f"the package does not hold what it should: {sorted(listed ^ set(self._by_name))}")
+        for document in manifest.documents:
+            if sha256(self._small(document.name)).hexdigest() != document.sha256:
+                raise EvidenceError(f"{document.name} was altered")
+
+    def _small(self, name: str, most: int = _SMALL) -> bytes:
+        """A member's bytes, held against their CRC."""
+        placed = self._by_name.get(name)
+        if placed is None:
+            raise EvidenceError(f"the package has no {name}")
+        if placed.member.size_bytes > most:
+            raise EvidenceError(f"{name} is longer than it can be")
+        data = self._read(placed.offset, placed.member.size_bytes)
+        if zlib.crc32(data) != placed.member.crc32:
+            raise EvidenceError(f"{name} was altered, or its CRC")
+        return data
+
+    def _read(self, at: int, size_bytes: int) -> bytes:
+        self._file.seek(at)
+        data = self._file.read(size_bytes)
+        self._progress(len(data))
+        return data
+
+    def _check_file(self, one: FileModel, recorded: list[_Recorded], certificate: bytes) -> list[_Fragment]:
+        """A file's fragments, once each is what was recorded and nothing else is in the file."""
+        placed = self._by_name[one.name]
+        where, member = f"{one.name}", placed.member
+        if not one.name.startswith(FOOTAGE) or (member.size_bytes, member.crc32) != (one.size, one.crc32):
+            raise EvidenceError(f"{where} is not as long as it was, or its CRC was altered")
+        if one.head > _CHUNK or one.head > one.size:
+            raise EvidenceError(f"the beginning of {where} is longer than it can be")
+        head = self._read(placed.offset, one.head)
+        if sha256(head).hexdigest() != one.head_sha256:
+            raise EvidenceError(f"the beginning of {where} was altered")
+        digest, at = sha256(_without_signature(head)), placed.offset + one.head
+        found: list[_Fragment] = []
+        keys: list[tuple[int, int]] = []
+        start_ns: int | None = None
+        for number, (segment, fields) in enumerate(one.fragments):
+            if segment >= len(recorded) or segment < 0:
+                raise EvidenceError(f"fragment {number} of {where} is of no segment")
+            source, raw = recorded[segment], _decoded(fields)
+            framed = _framed(raw, f"fragment {number} of {where}")
+            if (source.header.name.camera, source.header.name.stream) != (one.camera, one.stream):
+                raise EvidenceError(f"fragment {number} of {where} is of another camera")
+            start_ns = framed.header.start_wall_ns if start_ns is None else start_ns
+            place = mp4.place_of(framed.header.start_wall_ns, start_ns)
+            data = self._read(at, framed.ciphertext_bytes)
+            digest.update(data)
+            _check_fragment(data, place, framed, raw, source, where=f"fragment {number} of {where}")
+            if framed.header.is_sync:
+                keys.append((place, at - placed.offset))
+            at += len(data)
+            found.append(_Fragment(segment, framed, framed.sequence == len(source.entries) - 1))
+        ending = mp4.tail(keys)
+        if self._read(at, len(ending)) != ending or at + len(ending) - placed.offset != one.size:
+            raise EvidenceError(f"the end of {where} was altered")
+        digest.update(ending)
+        _check_head(head, digest.digest(), certificate, where)
+        return found
+
+
+def _without_signature(head: bytes) -> bytes:
+    at, end = mp4.signature_in(head)
+    return head[:at] + bytes(end - at) + head[end:]
+
+
+def _check_head(head: bytes, digest: bytes, certificate: bytes, where: str) -> None:
+    at, end = mp4.signature_in(head)
+    if certificate not in head:
+        raise EvidenceError(f"the certificate in {where} is not the package's")
+    check_signature(certificate, digest, head[at:end])
+
+
+def _framed(raw: bytes, where: str) -> Framed:
+    try:
+        return parse_fields(raw)
+    except SegmentError as error:
+        raise EvidenceError(f"{where} has no fields of a recording: {error.what}") from error
+
+
+def _check_fragment(data: bytes, place: int, framed: Framed, raw: bytes, source: _Recorded, *, where: str) -> None:
+    """A fragment, sealed again, is what the index of its segment says."""
+    if len(data) != framed.ciphertext_bytes or framed.sequence >= len(source.entries):
+        raise EvidenceError(f"{where} is cut off, or of no place in its segment")
+    if data[60:68] != place.to_bytes(8, "big"):
+        raise EvidenceError(f"{where} does not stand where it was recorded")
+    payload = mp4.placed(data, framed.header.start_90k)
+    sealed = source.aead.encrypt(nonce(framed.sequence), payload, source.header_digest + raw)
+    digest = sha256(raw)
+    digest.update(sealed)
+    if digest.digest() != source.entries[framed.sequence].digest:
+        raise EvidenceError(f"{where} is not what was recorded")
+
+
+def _recorded(segment: SegmentModel, ledger: "_Ledger") -> _Recorded:
+    """A segment, once it is known that the ledger committed to it."""
+    raw, index, key = _decoded(segment.header), _decoded(segment.index), _decoded(segment.key)
+    try:
+        if header_json_bytes(raw[:HEADER_START_BYTES]) != len(raw) - HEADER_START_BYTES:
+            raise EvidenceError("a segment's header was altered")
+        header, entries = parse_header_json(raw[HEADER_START_BYTES:]), parse_index(index)
+    except SegmentError as error:
+        raise EvidenceError(f"a segment's header or index was altered: {error.what}") from error
+    if len(key) != _KEY_BYTES:
+        raise EvidenceError("a segment's key was altered")
+    row = Segment(
+        header.name.key, header.name.start_wall_ns, int(segment.end_ns), header.name.epoch, "", segment.size,
+        len(entries), 0, segment_digest(raw, index),
+    )  # fmt: skip
+    ledger.check_segment(leaf_hash(footage_leaf(row)), segment)
+    return _Recorded(header, sha256(raw).digest(), entries, AESGCM(key))
+
+
+class _Ledger:
+    """What the ledger says, once its proofs hold."""
+
+    def __init__(
+        self, proof: LedgerProof, manifest: Manifest, verdict: Verdict, witnesses: Sequence[VerifierKey]
+    ) -> None:
+        self._verdict, self._manifest, self._export = verdict, manifest, proof.export
+        try:
+            self.key = VerifierKey.parse(manifest.ledger)
+            note = Note.parse(proof.checkpoint.encode())
+            self.checkpoint: Checkpoint = open_checkpoint(note, self.key)
+            for witness in witnesses:
+                note.check(witness)
+            verdict.witnesses = [one.name for one in note.signatures if one.name != self.key.name]
+            self.entries = {one.index: self._entry(_decoded(one.data), one.index, one.proof) for one in proof.entries}
+        except LedgerError as error:
+            raise EvidenceError(f"what the ledger says does not hold: {error.what}") from error
+        wanted = {segment.proof.entry for segment in manifest.segments} | {proof.export}
+        if set(self.entries) != wanted or len(self.entries) != len(proof.entries):
+            raise EvidenceError("the ledger's entries are not those that the package needs")
+
+    def _entry(self, data: bytes, index: int, proof: Sequence[str]) -> Mapping[str, object]:
+        hashes = [_hash(one) for one in proof]
+        check_inclusion(leaf_hash(data), index, self.checkpoint.size, hashes, self.checkpoint.root)
+        return decode(data)
+
+    def check_export(self, digest: bytes, certificate: bytes) -> None:
+        """The ledger says that this very package was exported."""
+        entry = self.entries[self._export]
+        told = (entry.get("kind"), entry.get("manifest"), entry.get("certificate"))
+        if told != (Kind.EXPORT.value, digest.hex(), sha256(certificate).hexdigest()):
+            raise EvidenceError("the ledger's entry is of another export, or another certificate")
+        self._verdict.entry, self._verdict.logged = self._export, str(entry["at"])
+
+    def check_segment(self, leaf: bytes, segment: SegmentModel) -> None:
+        """The ledger committed to a segment."""
+        proof, entry = segment.proof, self.entries.get(segment.proof.entry, {})
+        if entry.get("kind") != Kind.FOOTAGE.value or entry.get("segments") != proof.size:
+            raise EvidenceError(f"entry {proof.entry} of the ledger does not commit to this footage")
+        root = _hash(str(entry.get("root")))
+        try:
+            check_inclusion(leaf, proof.index, proof.size, [_hash(one) for one in proof.hashes], root)
+        except LedgerError:
+            raise EvidenceError(f"entry {proof.entry} of the ledger does not commit to this footage") from None
+
+
+def _check_whole(
+    camera: str, stream: str, fragments: Sequence[_Fragment], recorded: Sequence[_Recorded], manifest: Manifest
+) -> list[tuple[Span, str]]:
+    """The holes in what was exported of a camera, each with why: nothing is cut out, added or in another order.
+
+    Raises:
+        EvidenceError: something is missing that neither the recording nor the city accounts for.
+    """
+    absent = [
+        ((parse_moment(one.start), parse_moment(one.end)), one.why)
+        for one in manifest.absent
+        if (one.camera, one.stream) == (camera, stream)
+    ]
+    seen: set[tuple[int, int]] = set()
+    holes: list[tuple[Span, str]] = []
+    asked = _asked(manifest)
+    covered_ns = asked[0]
+    for before, one in itertools.pairwise((None, *fragments)):
+        assert one is not None
+        header, place = one.framed.header, (one.segment, one.framed.sequence)
+        if place in seen:
+            raise EvidenceError(f"a fragment of {camera} is in the package twice")
+        seen.add(place)
+        _check_order(camera, before, one, recorded, [span for span, _ in absent])
+        if header.is_damaged:
+            continue
+        if header.start_wall_ns > covered_ns:
+            hole = (covered_ns, header.start_wall_ns)
+            told = [(span, f"by the city: {why}") for span, why in absent if span[0] < hole[1] and span[1] > hole[0]]
+            gap = header.gap.cause.label if header.gap else ""
+            holes += told or [(hole, f"by the recording itself: {gap}" if gap else "nothing was recorded before")]
+        covered_ns = max(covered_ns, header.end_wall_ns)
+    if covered_ns < asked[1]:
+        rest = (covered_ns, asked[1])
+        holes += [(span, f"by the city: {why}") for span, why in absent if span[1] > rest[0]] or [
+            (rest, "nothing later is in the package")
+        ]
+    return holes
+
+
+def _check_order(
+    camera: str, before: _Fragment | None, one: _Fragment, recorded: Sequence[_Recorded], absent: Sequence[Span]
+) -> None:
+    """A fragment follows on the one before, or what is between is accounted for."""
+    if before is None:
+        return
+    header, was = one.framed.header, before.framed.header
+    if one.segment == before.segment and one.framed.sequence == before.framed.sequence + 1:
+        return
+    is_next = one.segment > before.segment and before.is_last and one.framed.sequence == 0
+    earlier, later = recorded[before.segment].header.name, recorded[one.segment].header.name
+    hole = (was.end_wall_ns, header.start_wall_ns)
+    gap_ns = header.gap.duration_ns if header.gap else 0
+    if is_next and later.start_wall_ns >= earlier.start_wall_ns and hole[1] - hole[0] <= gap_ns:
+        return
+    if hole[0] < hole[1] and one.segment >= before.segment and not subtract([hole], list(absent)):
+        return
+    if is_next and was.is_damaged and hole[1] - hole[0] <= gap_ns:
+        return
+    raise EvidenceError(
+        f"footage of {camera} between {moment(hole[0])} and {moment(hole[1])} was cut out or put in another order"
+    )
+
+
+def _asked(manifest: Manifest) -> Span:
+    return parse_moment(manifest.asked_from), parse_moment(manifest.asked_to)
+
+
+def _say(verdict: Verdict, ledger: _Ledger) -> None:
+    """What holds, and what does not, in words."""
+    manifest = verdict.manifest
+    assert manifest is not None
+    names = ", ".join(f"{one.title} ({one.id})" for one in manifest.cameras)
+    count = sum(len(one.fragments) for one in manifest.files)
+    witnesses = ", ".join(verdict.witnesses) or "no witness"
+    verdict.holds = [
+        f"{manifest.city} recorded this with {names}.",
+        f"All {count} pieces of footage are what was recorded, byte for byte, with the times that they were recorded"
+        " with; nothing was added, cut out or put in another order. Where there is none, the list of holes says why.",
+        f"The city's ledger committed to them when they were recorded, in {len(ledger.entries) - 1} entries, and says"
+        f" that {manifest.operator} exported exactly this for {manifest.recipient}: entry {verdict.entry},"
+        f" {verdict.logged}.",
+        f"The ledger's tree of {ledger.checkpoint.size} entries is signed by {ledger.key} and by {witnesses}.",
+    ]
+    verdict.unproven = [
+        "Whose key that is: compare it with what the city publishes, and ask a witness whether it saw the same ledger.",
+        "That the camera's clock and the city's were right, and that the camera filmed what it seems to.",
+        "That the city did not write false footage down when it was recorded.",
+    ]
+    if not verdict.witnesses:
+        verdict.unproven.append("That the city has shown everybody the same ledger: no witness signed this tree.")
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise EvidenceError("something in the package is not base64") from None
+
+
+def _hash(text: str) -> bytes:
+    found = _decoded(text)
+    if len(found) != HASH_BYTES:
+        raise EvidenceError("a hash in the package has another length")
+    return found

@@ -1,0 +1,81 @@
+"""A city that recorded a minute, wrote down what it recorded, and exports it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from civicam.catalogue.catalogue import Catalogue
+from civicam.core.ids import StreamName
+from civicam.evidence.certificate import Seal, open_seal
+from civicam.evidence.export import Archive, Order, entries_of, finish, make, package, prove
+from civicam.evidence.statement import statement
+from civicam.ledger.entry import Draft, Kind, Value
+from civicam.ledger.log import read_verifier
+from civicam.ledger.published import read_published
+from civicam.upkeep.written import footage_draft, footage_leaves
+from tests.fakes.recorded import KEYS, START_NS, Recorded, S
+from tests.ledger.house import LedgerHouse, draft
+
+AT_NS = START_NS + 3600 * S
+WINDOW = (START_NS + 5 * S, START_NS + 55 * S)
+
+
+@dataclass
+class Exporting:
+    """What exports are made of.
+
+    Attributes:
+        root: its folder.
+        ledger: where it is written down.
+        recorded: the footage.
+        seal: signs.
+    """
+
+    root: Path
+    ledger: LedgerHouse
+    recorded: Recorded
+    seal: Seal
+
+    @classmethod
+    def build(cls, root: Path) -> "Exporting":
+        """Records a minute of two cameras, and commits to it in two entries."""
+        ledger, recorded = LedgerHouse.build(root / "ledger"), Recorded.make(root / "city")
+        log = ledger.open()
+        with Catalogue.open(recorded.path) as catalogue:
+            rows = catalogue.uncommitted_segments(1000)
+            for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+                log.append([draft(1)], AT_NS)
+                (receipt,) = log.append([footage_draft(half)], AT_NS)
+                catalogue.commit_segments(half, receipt.index, footage_leaves(half))
+        log.integrate()
+        log.publish(log.note())
+        log.close()
+        return cls(root, ledger, recorded, open_seal(root, "Khujand", ledger.city_key, AT_NS))
+
+    @property
+    def order(self) -> Order:
+        """Everything of both cameras within the window."""
+        verifier = str(read_verifier(self.ledger.folder))
+        return Order(
+            number="1", city="Khujand", ledger=verifier, operator="Firuza", recipient="the court of Khujand",
+            case="7/26", window=WINDOW, cameras=tuple(key.camera for key in KEYS), stream=StreamName.MAIN, at_ns=AT_NS,
+        )  # fmt: skip
+
+    def export(self, name: str = "export", progress: Callable[[int], None] = lambda _: None, **changes: object) -> Path:
+        """Makes an export, from the order to the package."""
+        folder = self.root / name
+        folder.mkdir(exist_ok=True)
+        order = replace(self.order, **changes)  # type: ignore[arg-type]  # fields by name
+        with Catalogue.open(self.recorded.path) as catalogue:
+            archive = Archive(catalogue, {"main": self.recorded.volume}, self.recorded.keyring)
+            made = make(order, archive, self.seal, folder, progress)
+        words = statement(made.manifest, self.seal.certificate)
+        digest = finish(made, self.seal, {"statement.txt": words.encode()})
+        log = self.ledger.open()
+        facts: dict[str, Value] = {"manifest": digest.hex(), "certificate": self.seal.fingerprint, "cameras": 2}
+        (receipt,) = log.append([Draft(Kind.EXPORT, facts)], AT_NS + S)
+        log.integrate()
+        log.publish(log.note())
+        log.close()
+        proof = prove(read_published(self.ledger.folder), receipt.index, entries_of(made.manifest))
+        return package(made, proof, progress)
