@@ -407,7 +407,7 @@ class _Stream:
     def _absent(self, start_ns: int, end_ns: int, why: str) -> None:
         camera, stream = self._key
         self._made.absent.append(
-            AbsentModel(camera=camera, stream=stream, start=moment(start_ns), end=moment(end_ns), why=why)
+            AbsentModel(camera=camera, stream=stream, start_ns=str(start_ns), end_ns=str(end_ns), why=why)
         )
 
 

@@ -67,8 +67,8 @@ class AbsentModel(_Model):
 
     camera: str
     stream: str
-    start: str
-    end: str
+    start_ns: str = Field(pattern="^[0-9]{1,19}$")
+    end_ns: str = Field(pattern="^[0-9]{1,19}$")
     why: str
 
 

@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Final
 
 from civicam.evidence.manifest import Manifest
+from civicam.ledger.encoding import moment
 
 _WIDTH: Final = 78
 VERIFIER: Final = "verify.html"
@@ -27,7 +28,10 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
         f"  {one.name}: {one.camera}, picture '{one.stream}', {len(one.fragments)} pieces, {one.size} bytes"
         for one in manifest.files
     ]
-    absent = [f"  {one.camera}, {one.start} to {one.end}: {one.why}" for one in manifest.absent] or ["  nothing"]
+    absent = [
+        f"  {one.camera}, {moment(int(one.start_ns))} to {moment(int(one.end_ns))}: {one.why}"
+        for one in manifest.absent
+    ] or ["  nothing"]
     return "\n".join(
         (
             f"EXPORT {manifest.number} OF {manifest.city.upper()}",

@@ -346,7 +346,7 @@ def _check_whole(
         EvidenceError: something is missing that neither the recording nor the city accounts for.
     """
     absent = [
-        ((parse_moment(one.start), parse_moment(one.end)), one.why)
+        ((int(one.start_ns), int(one.end_ns)), one.why)
         for one in manifest.absent
         if (one.camera, one.stream) == (camera, stream)
     ]
