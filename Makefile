@@ -37,4 +37,4 @@ bench:  ## measure against ffmpeg and GStreamer on this machine (installs both; 
 	$(RUN)python -m bench.wall
 
 clean:  ## remove what setup, tests and the demo made
-	rm -rf .venv .tools .demo control-room/node_modules src/civicam/web/page
+	rm -rf .venv .tools .demo control-room/node_modules src/civicam/web/page src/civicam/evidence/page

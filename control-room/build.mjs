@@ -1,6 +1,7 @@
 // Builds the pages into the package that serves them: src/civicam/web/page.
 
 import { cp, mkdir, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
@@ -33,3 +34,35 @@ for (const name of ["index.html", "icon.svg"]) await cp(`${here}static/${name}`,
 
 const sizes = Object.fromEntries(built.outputFiles.map((file) => [file.path.slice(out.length + 1), gzipSync(file.contents).length]));
 if (process.argv.includes("--sizes")) console.log(JSON.stringify(sizes, null, 1));
+
+// The page that lies in each export is one file: it opens from a disk, and a rule in it lets no network in.
+const verifier = fileURLToPath(new URL("../src/civicam/evidence/page", import.meta.url));
+await mkdir(verifier, { recursive: true });
+const page = await build({
+  entryPoints: [`${here}src/verifier/page.tsx`],
+  outdir: verifier,
+  bundle: true,
+  format: "iife",
+  target: "es2023",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  minify: true,
+  write: false,
+  legalComments: "none",
+});
+const [script, style] = [".js", ".css"].map((end) => page.outputFiles.find((file) => file.path.endsWith(end)).text);
+const rule = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+const source = script.replaceAll("</script", "<\\/script");
+const html = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src ${rule(source)}; style-src ${rule(style)}; media-src blob:">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>civicam</title>
+<style>${style}</style>
+</head>
+<body><script>${source}</script></body>
+</html>
+`;
+await writeFile(`${verifier}/verify.html`, html);

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import civicam.evidence
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.ids import StreamName
 from civicam.evidence.certificate import Seal, open_seal
@@ -16,6 +17,7 @@ from civicam.upkeep.written import footage_draft, footage_leaves
 from tests.fakes.recorded import KEYS, START_NS, Recorded, S
 from tests.ledger.house import LedgerHouse, draft
 
+PAGE = Path(civicam.evidence.__file__).parent / "page" / "verify.html"
 AT_NS = START_NS + 3600 * S
 WINDOW = (START_NS + 5 * S, START_NS + 55 * S)
 
@@ -70,7 +72,8 @@ class Exporting:
             archive = Archive(catalogue, {"main": self.recorded.volume}, self.recorded.keyring)
             made = make(order, archive, self.seal, folder, progress)
         words = statement(made.manifest, self.seal.certificate)
-        digest = finish(made, self.seal, {"statement.txt": words.encode()})
+        documents = {"statement.txt": words.encode(), "verify.html": PAGE.read_bytes()}
+        digest = finish(made, self.seal, documents)
         log = self.ledger.open()
         facts: dict[str, Value] = {"manifest": digest.hex(), "certificate": self.seal.fingerprint, "cameras": 2}
         (receipt,) = log.append([Draft(Kind.EXPORT, facts)], AT_NS + S)

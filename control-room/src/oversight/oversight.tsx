@@ -2,10 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { ask, GET, named as calledBy, wordsOf, type Entry } from "../api";
+import { isSigned } from "../ledger/checkpoint";
+import { ProofError } from "../ledger/hashing";
 import { Trouble, useKept } from "../parts";
 import { coded, count, dayTime, t } from "../words";
 import { Patterns } from "./patterns";
-import { isSigned, ProofError, provenEntry, readCheckpoint } from "./proof";
+import { provenEntry, readCheckpoint } from "./proof";
 
 const EVERY_MS = 5000;
 const STEP = 200;

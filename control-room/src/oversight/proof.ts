@@ -1,64 +1,33 @@
 // Checks an entry of the ledger in this browser: its place in the tree (RFC 6962, 2.1.1) and the checkpoint's signature
 // (C2SP tlog-tiles, tlog-checkpoint, signed-note). Nothing that the server says of it is believed.
 
+import { parseCheckpoint, type Checkpoint } from "../ledger/checkpoint";
+import { leaf, node, ProofError, same, type Bytes } from "../ledger/hashing";
+
 const WIDTH = 256;
 const HEIGHT = 8;
 const HASH_BYTES = 32;
-const ED25519 = 1;
-
-/** A signed tree. */
-export interface Checkpoint {
-  origin: string;
-  size: number;
-  root: Uint8Array<ArrayBuffer>;
-  body: string;
-  signatures: { name: string; data: Uint8Array<ArrayBuffer> }[];
-}
-
-export class ProofError extends Error {}
 
 export async function readCheckpoint(): Promise<Checkpoint> {
-  const text = await (await file("checkpoint")).text();
-  const cut = text.indexOf("\n\n");
-  const lines = text.slice(0, cut).split("\n");
-  const signatures = text.slice(cut + 2).split("\n").filter(Boolean).map((line) => {
-    const [, name, data] = /^\u2014 (\S+) (\S+)$/.exec(line) ?? [];
-    if (!name || !data) throw new ProofError("the checkpoint's signatures cannot be read");
-    return { name, data: bytes(data) };
-  });
-  const size = Number(lines[1]);
-  if (!Number.isSafeInteger(size)) throw new ProofError("the checkpoint cannot be read");
-  return { origin: lines[0] ?? "", size, root: bytes(lines[2] ?? ""), body: `${text.slice(0, cut)}\n`, signatures };
-}
-
-/** Whether the city's key (`name+id+key`) signed it. */
-export async function isSigned(checkpoint: Checkpoint, verifier: string): Promise<boolean> {
-  const [name, , ...rest] = verifier.split("+");
-  const key = bytes(rest.join("+"));
-  if (key[0] !== ED25519) return false;
-  const id = (await sha256(concat(text(`${name}\n`), key))).slice(0, 4);
-  const found = checkpoint.signatures.find((one) => one.name === name && one.data.slice(0, 4).every((byte, at) => byte === id[at]));
-  if (!found) return false;
-  const imported = await crypto.subtle.importKey("raw", key.slice(1), "Ed25519", false, ["verify"]);
-  return crypto.subtle.verify("Ed25519", imported, found.data.slice(4), text(checkpoint.body));
+  return parseCheckpoint(await (await file("checkpoint")).text());
 }
 
 /** The bytes of an entry, once they are shown to be in the tree; throws `ProofError`. */
-export async function provenEntry(checkpoint: Checkpoint, index: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function provenEntry(checkpoint: Checkpoint, index: number): Promise<Bytes> {
   if (!(index >= 0 && index < checkpoint.size)) throw new ProofError("the tree that the city signed has no such entry");
   const entry = await readEntry(checkpoint.size, index);
   const reader = new Tiles(checkpoint.size);
-  const root = await rootWith(reader, 0, checkpoint.size, index, await sha256(concat(Uint8Array.of(0), entry)));
+  const root = await rootWith(reader, 0, checkpoint.size, index, await leaf(entry));
   if (!same(root, checkpoint.root)) throw new ProofError("this entry is not in the tree that the city signed");
   return entry;
 }
 
 /** The root of the leaves from `start` to `end`, of which leaf `index` is `leaf` and all else comes from the tiles. */
-async function rootWith(tiles: Tiles, start: number, end: number, index: number, leaf: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+async function rootWith(tiles: Tiles, start: number, end: number, index: number, hash: Bytes): Promise<Bytes> {
   if (index < start || index >= end) return tiles.root(start, end);
-  if (end - start === 1) return leaf;
+  if (end - start === 1) return hash;
   const half = start + split(end - start);
-  const [left, right] = await Promise.all([rootWith(tiles, start, half, index, leaf), rootWith(tiles, half, end, index, leaf)]);
+  const [left, right] = await Promise.all([rootWith(tiles, start, half, index, hash), rootWith(tiles, half, end, index, hash)]);
   return node(left, right);
 }
 
@@ -70,12 +39,12 @@ function split(count: number): number {
 }
 
 class Tiles {
-  private readonly kept = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+  private readonly kept = new Map<string, Promise<Bytes>>();
 
   constructor(private readonly size: number) {}
 
   /** The root of the leaves from `start` to `end`, out of whole nodes. */
-  async root(start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  async root(start: number, end: number): Promise<Bytes> {
     const count = end - start;
     const level = Math.log2(count);
     if (Number.isInteger(level)) return this.node(level, start / count);
@@ -84,7 +53,7 @@ class Tiles {
     return node(left, right);
   }
 
-  private async node(level: number, index: number): Promise<Uint8Array<ArrayBuffer>> {
+  private async node(level: number, index: number): Promise<Bytes> {
     const above = level % HEIGHT;
     const start = index * 2 ** above;
     const tile = await this.tile((level - above) / HEIGHT, Math.floor(start / WIDTH));
@@ -98,7 +67,7 @@ class Tiles {
     return hashes[0]!;
   }
 
-  private tile(level: number, number: number): Promise<Uint8Array<ArrayBuffer>> {
+  private tile(level: number, number: number): Promise<Bytes> {
     const width = Math.min(WIDTH, Math.floor(this.size / 2 ** (level * HEIGHT)) - number * WIDTH);
     const path = `tile/${level}/${numbered(number, width)}`;
     const whole = `tile/${level}/${numbered(number, WIDTH)}`;
@@ -108,7 +77,7 @@ class Tiles {
   }
 }
 
-async function readEntry(size: number, index: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readEntry(size: number, index: number): Promise<Bytes> {
   const number = Math.floor(index / WIDTH);
   const width = Math.min(WIDTH, size - number * WIDTH);
   const data = await either(`tile/entries/${numbered(number, width)}`, `tile/entries/${numbered(number, WIDTH)}`);
@@ -136,25 +105,9 @@ async function file(path: string): Promise<Response> {
 }
 
 /** A partial tile, or the whole one that took its place since (C2SP tlog-tiles, partial tiles). */
-async function either(part: string, whole: string): Promise<Uint8Array<ArrayBuffer>> {
+async function either(part: string, whole: string): Promise<Bytes> {
   const answer = await fetch(`/ledger/${part}`);
   const found = answer.status === 404 && part !== whole ? await file(whole) : answer;
   if (!found.ok) throw new Error(`a file of the ledger cannot be had: ${part}`);
   return new Uint8Array(await found.arrayBuffer());
-}
-
-const text = (words: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(words) as Uint8Array<ArrayBuffer>;
-const bytes = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
-const same = (one: Uint8Array, other: Uint8Array): boolean => one.length === other.length && one.every((byte, at) => byte === other[at]);
-const sha256 = async (data: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await crypto.subtle.digest("SHA-256", data));
-const node = (left: Uint8Array, right: Uint8Array): Promise<Uint8Array<ArrayBuffer>> => sha256(concat(Uint8Array.of(1), left, right));
-
-function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -3,14 +3,25 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from civicam.cli.console import DEFAULT_DATA, DataOption, JsonOption, console, folder, say, say_json, share, size, span
+from civicam.cli.console import (
+    DEFAULT_DATA,
+    DataOption,
+    JsonOption,
+    console,
+    folder,
+    progress_bar,
+    say,
+    say_json,
+    share,
+    size,
+    span,
+)
 
 if TYPE_CHECKING:
     from civicam.app import City
@@ -51,7 +62,7 @@ def check(
     with ExitStack() as held:
         if repair:
             held.enter_context(recorder_lock(city.data, is_repair=True))
-            with _progress("repairing", as_json) as tell:
+            with progress_bar("repairing", quiet=as_json) as tell:
                 mended = rebuild(
                     city.data.catalogue, city.volumes(), city.keyring(),
                     deep=deep, now_ns=_now_ns(), progress=lambda done: tell(done, None), threads=_threads(),
@@ -70,7 +81,7 @@ def look(city: "City", *, deep: bool, quiet: bool) -> "Report":
     """Checks `city`, with a progress bar."""
     from civicam.upkeep.check import check as compare
 
-    with city.catalogue() as catalogue, _progress("checking", quiet) as tell:
+    with city.catalogue() as catalogue, progress_bar("checking", quiet=quiet) as tell:
         return compare(
             catalogue, city.volumes(), city.keyring(),
             deep=deep, now_ns=_now_ns(), progress=tell, threads=_threads(),
@@ -127,26 +138,6 @@ def _show_repair(mended: "RepairReport") -> None:
                 say(f"  {name}")
     if mended.kept_as:
         say(f"the old catalogue is kept as {mended.kept_as}")
-
-
-@contextmanager
-def _progress(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    out = console(stderr=True)
-    if quiet or not out.is_terminal:
-        yield lambda _done, _total: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("files"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _threads() -> int:

@@ -4,7 +4,22 @@ import inspect
 
 import typer
 
-from civicam.cli import access, camera, check, city, demo, footage, hold, init, ledger, person, run, status, witness
+from civicam.cli import (
+    access,
+    camera,
+    check,
+    city,
+    demo,
+    footage,
+    hold,
+    init,
+    ledger,
+    person,
+    run,
+    status,
+    verify,
+    witness,
+)
 
 _HELP = """The camera system of a whole city: records everything, exposes nobody.
 
@@ -42,6 +57,7 @@ def build() -> typer.Typer:
     app.add_typer(access.app, name="access")
     app.add_typer(ledger.app, name="ledger")
     app.command("witness")(witness.witness)
+    app.command("verify")(verify.verify)
     app.command("city")(city.city)
     app.command("demo")(demo.demo)
     _keep_examples(app)

@@ -3,6 +3,8 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,3 +118,26 @@ def parse_when(text: str, now_ns: int, option: str) -> int:
         raise ConfigError(
             f"{text!r} is no moment", where=option, fix="write 2026-03-01T12:00:05 (UTC), or -2h for two hours ago"
         ) from None
+
+
+@contextmanager
+def progress_bar(what: str, *, quiet: bool, unit: str = "files") -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on stderr, on a terminal; gives what is told of how much is done, and of how much there is."""
+    out = console(stderr=True)
+    if quiet or not out.is_terminal:
+        yield lambda _done, _total: None
+        return
+    from rich.progress import (  # noqa: PLC0415 - see above
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    counted = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), counted, TextColumn(unit), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -51,16 +51,16 @@ class Seal:
         return self.key.sign(digest, _PADDING, Prehashed(hashes.SHA256()))
 
 
-def check_signature(certificate: bytes, digest: bytes, signature: bytes) -> x509.Certificate:
-    """The certificate, once it is known that its key made that signature over a SHA-256 digest.
+def check_signature(certificate: bytes, digest: bytes, signature: bytes) -> str:
+    """Whose certificate it is, once it is known that its key made that signature over a SHA-256 digest.
 
     Raises:
         EvidenceError: it did not, or it is no certificate of an RSA key.
     """
     try:
         found = x509.load_der_x509_certificate(certificate)
-        key = found.public_key()
-    except ValueError as error:
+        key, name = found.public_key(), found.subject.rfc4514_string()
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise EvidenceError("the certificate cannot be read") from error
     if not isinstance(key, rsa.RSAPublicKey):
         raise EvidenceError("the certificate is not of an RSA key")
@@ -68,7 +68,7 @@ def check_signature(certificate: bytes, digest: bytes, signature: bytes) -> x509
         key.verify(signature, digest, _PADDING, Prehashed(hashes.SHA256()))
     except InvalidSignature:
         raise EvidenceError("the signature is not that of what it should be over") from None
-    return found
+    return name
 
 
 def open_seal(folder: Path, city: str, city_key: CityKey, now_ns: int) -> Seal:

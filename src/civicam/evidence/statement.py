@@ -1,6 +1,5 @@
 """What an export says to people: who exported what for whom, what is missing why, and how anybody checks it."""
 
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -60,8 +59,3 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
             "",
         )
     )
-
-
-def lines_of(texts: Sequence[str]) -> str:
-    """Texts as a list for a terminal."""
-    return "\n".join(f"  - {text}" for text in texts)

@@ -124,8 +124,7 @@ def verify(path: Path, witnesses: Sequence[VerifierKey] = (), progress: Progress
 
 def _verify_alone(file: BinaryIO, size_bytes: int) -> Verdict:
     signed = mp4.read_signed(file, size_bytes)
-    certificate = check_signature(signed.certificate, signed.digest, signed.signature)
-    name = certificate.subject.rfc4514_string()
+    name = check_signature(signed.certificate, signed.digest, signed.signature)
     return Verdict(
         holds=[
             f"Nothing in this file was changed since {signed.operator} exported it with {signed.unit}:"

@@ -1,0 +1,105 @@
+// What the package says of itself, and what the ledger says of it. Whatever is in there comes from who made the package,
+// and is read as such: each field is looked at before it is used.
+
+import { ProofError, same, text } from "../ledger/hashing";
+
+export interface Segment {
+  header: string;
+  index: string;
+  key: string;
+  size: number;
+  end_ns: string;
+  proof: { entry: number; index: number; size: number; hashes: string[] };
+}
+
+export interface Film {
+  name: string;
+  camera: string;
+  stream: string;
+  size: number;
+  crc32: number;
+  head: number;
+  head_sha256: string;
+  /** For each fragment its segment's place in `segments`, and its sealed fields, base64. */
+  fragments: [number, string][];
+}
+
+export interface Manifest {
+  v: 1;
+  kind: "original" | "redacted";
+  number: string;
+  city: string;
+  ledger: string;
+  exported: string;
+  operator: string;
+  recipient: string;
+  case: string;
+  asked_from: string;
+  asked_to: string;
+  cameras: { id: string; title: string; purpose: string; owner: string; legal_basis: string }[];
+  segments: Segment[];
+  files: Film[];
+  absent: { camera: string; stream: string; start_ns: string; end_ns: string; why: string }[];
+  documents: { name: string; sha256: string }[];
+}
+
+export interface Ledger {
+  v: 1;
+  checkpoint: string;
+  export: number;
+  entries: { index: number; data: string; proof: string[] }[];
+}
+
+type Shape = string | [Shape] | { [name: string]: Shape };
+
+const NANOSECONDS = /^\d{1,19}$/;
+const WORDS = ["number", "city", "ledger", "exported", "operator", "recipient", "case", "asked_from", "asked_to"];
+const MANIFEST: Shape = {
+  v: "one", kind: "kind", ...Object.fromEntries(WORDS.map((name) => [name, "text"])),
+  cameras: [{ id: "text", title: "text", purpose: "text", owner: "text", legal_basis: "text" }],
+  segments: [{ header: "text", index: "text", key: "text", size: "count", end_ns: "ns", proof: { entry: "count", index: "count", size: "count", hashes: ["text"] } }],
+  files: [{ name: "text", camera: "text", stream: "text", size: "count", crc32: "count", head: "count", head_sha256: "text", fragments: ["fragment"] }],
+  absent: [{ camera: "text", stream: "text", start_ns: "ns", end_ns: "ns", why: "text" }],
+  documents: [{ name: "text", sha256: "text" }],
+};
+const LEDGER: Shape = { v: "one", checkpoint: "text", export: "count", entries: [{ index: "count", data: "text", proof: ["text"] }] };
+
+const KINDS: Record<string, (value: unknown) => boolean> = {
+  one: (value) => value === 1,
+  kind: (value) => value === "original" || value === "redacted",
+  text: (value) => typeof value === "string",
+  count: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+  ns: (value) => typeof value === "string" && NANOSECONDS.test(value),
+  fragment: (value) => Array.isArray(value) && value.length === 2 && KINDS["count"]!(value[0]) && typeof value[1] === "string",
+};
+
+function isOf(value: unknown, shape: Shape): boolean {
+  if (typeof shape === "string") return KINDS[shape]!(value);
+  if (Array.isArray(shape)) return Array.isArray(value) && value.every((one) => isOf(one, shape[0]!));
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const names = Object.keys(shape);
+  return Object.keys(value).length === names.length && names.every((name) => name in value && isOf((value as Record<string, unknown>)[name], shape[name]!));
+}
+
+/** The one way to write it (RFC 8785, for what has strings, integers, lists and objects). */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const rows = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
+  return `{${rows.map(([name, one]) => `${JSON.stringify(name)}:${canonical(one)}`).join(",")}}`;
+}
+
+function read(data: Uint8Array, shape: Shape, name: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data));
+  } catch {
+    throw new ProofError(`${name} is not what an export has`);
+  }
+  if (!isOf(value, shape)) throw new ProofError(`${name} is not what an export has`);
+  if (!same(text(canonical(value)), data)) throw new ProofError(`${name} is not written as exports write it`);
+  return value;
+}
+
+export const readManifest = (data: Uint8Array): Manifest => read(data, MANIFEST, "manifest.json") as Manifest;
+export const readLedger = (data: Uint8Array): Ledger => read(data, LEDGER, "ledger.json") as Ledger;

@@ -1,0 +1,149 @@
+// The page that lies in each export: it says what holds of a package, and plays it, without any network.
+
+import { render } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ProofError } from "../ledger/hashing";
+import { isSigned } from "../ledger/checkpoint";
+import { coded, count, dayTime, language, LANGUAGES, speak, t, type Language } from "../words";
+import { verify, type Verdict } from "./verify";
+import "./page.css";
+
+interface Looked {
+  verdict: Verdict | null;
+  why: string;
+}
+
+function Page() {
+  const [file, setFile] = useState<File | null>(null);
+  const [done, setDone] = useState(0);
+  const [looked, setLooked] = useState<Looked | null>(null);
+  const look = async (chosen: File): Promise<void> => {
+    setFile(chosen);
+    setLooked(null);
+    setDone(0);
+    try {
+      setLooked({ verdict: await verify(chosen, setDone), why: "" });
+    } catch (error) {
+      if (!(error instanceof ProofError)) console.error(error);
+      setLooked({ verdict: null, why: error instanceof ProofError ? error.message : t("verify.unreadable") });
+    }
+  };
+  const drop = (event: DragEvent): void => {
+    event.preventDefault();
+    const [dropped] = event.dataTransfer?.files ?? [];
+    if (dropped) void look(dropped);
+  };
+  return (
+    <main onDragOver={(event) => event.preventDefault()} onDrop={drop}>
+      <header>
+        <h1>{t("verify.title")}</h1>
+        <label>
+          {t("language")}{" "}
+          <select value={language.value} onChange={(event) => speak(event.currentTarget.value as Language)}>
+            {Object.entries(LANGUAGES).map(([name, words]) => <option key={name} value={name}>{words}</option>)}
+          </select>
+        </label>
+      </header>
+      <p>{t("verify.intro")}</p>
+      <label class="choose">
+        {t("verify.choose")}{" "}
+        <input id="package" type="file" accept=".zip" onChange={(event) => {
+          const [chosen] = event.currentTarget.files ?? [];
+          if (chosen) void look(chosen);
+        }} />
+      </label>
+      {file && !looked && <p role="status"><progress max={file.size} value={done} aria-label={t("verify.looking")} /> {t("verify.looking")}</p>}
+      {looked && (
+        <section id="verdict" class={looked.verdict ? "well" : "bad"} role="alert">
+          <h2>{t(looked.verdict ? "verify.holds" : "verify.fails")}</h2>
+          {looked.why && <p>{looked.why}</p>}
+        </section>
+      )}
+      {looked?.verdict && <Holds verdict={looked.verdict} />}
+    </main>
+  );
+}
+
+const moment = (ns: bigint): string => dayTime(Number(ns / 1_000_000n));
+
+function Holds({ verdict }: { verdict: Verdict }) {
+  const { manifest, checkpoint } = verdict;
+  const cameras = manifest.cameras.map((one) => `${one.title} (${one.id})`).join(", ");
+  const witnesses = verdict.witnesses.join(", ") || t("verify.nowitness");
+  return (
+    <>
+      <dl>
+        <dt>{t("verify.number")}</dt><dd>{manifest.number}, {manifest.city}</dd>
+        <dt>{t("verify.asked")}</dt><dd>{t("view.stretch", { from: dayTime(manifest.asked_from), to: dayTime(manifest.asked_to) })}</dd>
+        <dt>{t("verify.by")}</dt><dd>{manifest.operator}, {dayTime(manifest.exported)}</dd>
+        <dt>{t("verify.for")}</dt><dd>{manifest.recipient}, {manifest.case}</dd>
+      </dl>
+      <ul id="holds">
+        <li>{t("verify.recorded", { city: manifest.city, cameras })}</li>
+        <li>{t("verify.whole", { count: verdict.count })}</li>
+        <li>{t("verify.logged", { entry: count(verdict.entry), at: dayTime(verdict.logged) })}</li>
+        <li>{t("verify.tree", { size: count(checkpoint.size), key: manifest.ledger, witnesses })}</li>
+      </ul>
+      <Compare verdict={verdict} />
+      <h2>{t("verify.holes")}</h2>
+      {verdict.holes.length ? (
+        <ul id="holes">
+          {verdict.holes.map((hole) => (
+            <li key={hole.camera + hole.start}>
+              {hole.camera}, {t("view.stretch", { from: moment(hole.start), to: moment(hole.end) })}:{" "}
+              {hole.by === "nothing" ? t("verify.nothing") : hole.by === "city" ? t("verify.bycity", { why: hole.why }) : t("verify.byrecording", { why: coded("cause", hole.why) })}
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p>{t("verify.nohole")}</p>
+      )}
+      <h2>{t("verify.unproven")}</h2>
+      <ul>
+        <li>{t("verify.whose")}</li>
+        <li>{t("verify.clocks")}</li>
+        <li>{t("verify.false")}</li>
+        {!verdict.witnesses.length && <li>{t("verify.split")}</li>}
+      </ul>
+      <h2>{t("verify.films")}</h2>
+      {verdict.films.map(({ film, video, startNs }) => <Film key={film.name} name={film.name} video={video} startNs={startNs} />)}
+    </>
+  );
+}
+
+/** Whether keys that somebody knows from elsewhere signed the ledger's tree. */
+function Compare({ verdict }: { verdict: Verdict }) {
+  const [said, say] = useState("");
+  const compare = async (key: string): Promise<void> => {
+    if (!key.trim()) return say("");
+    const isRight = await isSigned(verdict.checkpoint, key).catch(() => false);
+    say(t(isRight ? "verify.same" : "verify.other"));
+  };
+  return (
+    <p>
+      <label>{t("verify.compare")} <input id="known-key" onChange={(event) => void compare(event.currentTarget.value)} /></label>{" "}
+      <strong role="status">{said}</strong>
+    </p>
+  );
+}
+
+function Film({ name, video, startNs }: { name: string; video: Blob; startNs: bigint }) {
+  const screen = useRef<HTMLVideoElement>(null);
+  const [at, tell] = useState(0);
+  useEffect(() => {
+    const url = URL.createObjectURL(video);
+    if (screen.current) screen.current.src = url;
+    return () => URL.revokeObjectURL(url);
+  }, [video]);
+  return (
+    <figure>
+      <video ref={screen} controls muted playsInline preload="metadata" aria-label={name} onTimeUpdate={(event) => tell(event.currentTarget.currentTime)} />
+      <figcaption>{name} · {moment(startNs + BigInt(Math.round(at * 1e9)))}</figcaption>
+    </figure>
+  );
+}
+
+// Whoever checks many packages calls it from a program.
+Object.assign(window, { verify });
+speak(language.value);
+render(<Page />, document.body);
