@@ -222,6 +222,7 @@ class City:
             masks=tuple(MaskPlan(mask.camera, mask.polygon, mask.kind) for mask in self.settings.mask),
             status=f"http://{metrics.host}:{metrics.port}/status" if metrics.port else "",
             map=str(self.data.map.absolute()),
+            exports=str(self.data.exports.absolute()),
         )
 
     def people_plan(self) -> PeoplePlan:

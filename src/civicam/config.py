@@ -334,6 +334,11 @@ class DataFolder:
         return self.root / "ledger"
 
     @property
+    def exports(self) -> Path:
+        """Where exports are made, and lie until their links lapse."""
+        return self.root / "exports"
+
+    @property
     def ledger_socket(self) -> Path:
         """Where the ledger's process is asked to write."""
         return self.root / "ledger" / "socket" / "ledger.sock"

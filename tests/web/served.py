@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from civicam.web.authorise import Authoriser, LocalOnly, Policy
 from civicam.web.bearer import Bearers
 from civicam.web.clear_media import ClearMedia
 from civicam.web.directory import Directory
+from civicam.web.exports import Exports, Places
 from civicam.web.ledger_api import LedgerFiles
 from civicam.web.media import Media
 from civicam.web.people_services import PeopleServices
@@ -174,12 +175,12 @@ async def served(
     if not (folder / "catalogue.sqlite").exists():
         Recorded.make(folder)
     directory = Directory(folder / "catalogue.sqlite", clock)
-    with ThreadPoolExecutor(2) as pool:
+    async with AsyncExitStack() as held:
+        pool = held.enter_context(ThreadPoolExecutor(2))
         parts = LiveParts(Endless(every_s), Decoder, lambda _: LeftHalf(), pool, clock)
         hub = LiveHub(parts, limits or LiveLimits())
-        archive = ArchiveReader(
-            folder / "catalogue.sqlite", {"main": Volume("main", folder / "main", 0)}, KeyRing(CityKey(b"k" * 32))
-        )
+        volumes = {"main": Volume("main", folder / "main", 0)}
+        archive = ArchiveReader(folder / "catalogue.sqlite", volumes, KeyRing(CityKey(b"k" * 32)))
         playback = Playback(archive, scenes or Unknown())
         media = Media(directory, hub, shelf, (archive, playback), _prepared)
         people, services, clear = None, None, None
@@ -190,8 +191,12 @@ async def served(
             bearers, lies = Bearers(door), ledger.log.folder
             provider = Provider(elsewhere or NOWHERE, office, door)
             founding = Founding(office, door, first_secret(office.store, CityKey(bytes(range(KEY_BYTES)))))
+            places = Places(
+                folder.parent / "exports", folder / "catalogue.sqlite", volumes, lies, "Khujand", CityKey(b"k" * 32)
+            )
+            exports = await held.enter_async_context(Exports(places, office).running())
             services = PeopleServices(
-                "Khujand", office, door, bearers, "UTC", PURPOSES, MOST_NS, lies, founding, provider
+                "Khujand", office, door, bearers, "UTC", PURPOSES, MOST_NS, lies, founding, exports, provider
             )
             clear = ClearMedia(office, directory, archive, pool)
         authoriser = Authoriser(clock, policy or LocalOnly())

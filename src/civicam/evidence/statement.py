@@ -1,6 +1,7 @@
 """What an export says to people: who exported what for whom, what is missing why, and how anybody checks it."""
 
 from hashlib import sha256
+from importlib.resources import files
 from typing import Final
 
 from civicam.evidence.manifest import Manifest
@@ -8,6 +9,11 @@ from civicam.ledger.encoding import moment
 
 _WIDTH: Final = 78
 VERIFIER: Final = "verify.html"
+
+
+def verifier_page() -> bytes:
+    """The page that checks exports in a browser, one file of HTML. Blocks."""
+    return files("civicam.evidence").joinpath("page", VERIFIER).read_bytes()
 
 
 def statement(manifest: Manifest, certificate: bytes) -> str:

@@ -4,6 +4,7 @@ Each asks `Gate` for a decision first; whatever gives out pictures takes that de
 without one.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from civicam.core.citykey import CityKey
 from civicam.core.clock import Clock
 from civicam.core.errors import CivicamError, NotFoundError, RequestError
 from civicam.core.spans import Span
+from civicam.evidence.statement import verifier_page
 from civicam.player import hls
 from civicam.player.playback import FASTEST, LONGEST_NS, SLOWEST
 from civicam.vision.health import HealthEvent
@@ -36,6 +38,7 @@ from civicam.web.cases_api import add_cases, add_grants
 from civicam.web.clear_media import ClearMedia
 from civicam.web.conditions import Health, State, code_of, state_of, words_of
 from civicam.web.directory import Directory
+from civicam.web.exports_api import LINK, add_exports, fetch
 from civicam.web.gate import Gate, moment, parse_moment, parse_window
 from civicam.web.guard import Guard
 from civicam.web.ledger_api import LedgerFiles, add_ledger
@@ -89,7 +92,8 @@ _WINDOW_PARAMETERS: Final = [
 ]
 
 _PEOPLE_ROUTES: Final = (
-    add_sign_in, add_account, add_passkeys, add_provider, add_people, add_roles, add_cases, add_grants, add_ledger,
+    add_sign_in, add_account, add_passkeys, add_provider, add_people, add_roles, add_cases, add_grants,
+    add_exports, add_ledger,
 )  # fmt: skip
 
 Operation: TypeAlias = dict[str, Any]
@@ -251,7 +255,26 @@ class Application:
 
         named = [self._route(f"/public/{name}", Purpose.PUBLIC, _named(page, name)) for name in PAGES]
         first = self._route("/public", Purpose.PUBLIC, _named(page, PAGES[0]))
+        named += self._export_routes(pages)
         return [first, *named, self._route("/public/style.css", Purpose.PUBLIC, _answer_with(public_style()))]
+
+    def _export_routes(self, pages: PublicPages) -> list[BaseRoute]:
+        """Where the recipients of exports fetch them, and what checks them."""
+        people = self._services.people
+        if people is None:
+            return []
+
+        async def handed(request: Request, decision: Decision) -> Response:
+            return await pages.export(request, people.exports.find(request.path_params["secret"]))
+
+        async def package(request: Request, decision: Decision) -> Response:
+            return await fetch(people.exports, request)
+
+        return [
+            self._route(f"{LINK}{{secret}}", Purpose.PUBLIC, handed),
+            self._route(f"{LINK}{{secret}}/package", Purpose.PUBLIC, package),
+            self._route("/public/verify.html", Purpose.PUBLIC, _verifier),
+        ]
 
     async def _map(self, request: Request, decision: Decision) -> Response:
         path = self._services.map
@@ -454,6 +477,12 @@ class Application:
             at_ns = -(-found_ns // 1000) * 1000
             self._gate.decide(request, Purpose.PLAYBACK, decision.camera, _instant(at_ns))
             return FrameModel(at=hls.moment(at_ns))
+
+
+async def _verifier(request: Request, decision: Decision) -> Response:
+    """The page that checks exports; it is for the disk, where no rule of this server holds it back."""
+    data = await asyncio.to_thread(verifier_page)
+    return Response(data, media_type="text/html", headers={"Content-Disposition": 'attachment; filename="verify.html"'})
 
 
 def _instant(wall_ns: int) -> Span:

@@ -34,6 +34,7 @@ from civicam.web.authorise import Authoriser
 from civicam.web.bearer import Bearers
 from civicam.web.clear_media import ClearMedia
 from civicam.web.directory import Directory
+from civicam.web.exports import Exports, Places
 from civicam.web.ledger_api import LedgerFiles
 from civicam.web.media import Media
 from civicam.web.people_services import PeopleServices
@@ -80,8 +81,19 @@ def main() -> None:
         )
         door = Door(office, "a city")
         provider = Provider(ProviderSettings("https://sso.example/", "civicam", ""), office, door)
+        exports = Exports(Places(Path(folder), path, {}, ledger, "a city", city_key), office)
         people = PeopleServices(
-            "a city", office, door, Bearers(door), "UTC", PURPOSES, MOST_NS, ledger, Founding(office, door), provider
+            "a city",
+            office,
+            door,
+            Bearers(door),
+            "UTC",
+            PURPOSES,
+            MOST_NS,
+            ledger,
+            Founding(office, door),
+            exports,
+            provider,
         )
         with ThreadPoolExecutor(1) as pool:
             clear = ClearMedia(office, directory, archive, pool)

@@ -295,6 +295,41 @@ class GrantModel(_Model):
     is_own: bool
 
 
+class ExportWanted(_Model):
+    """What is to be exported, for whom."""
+
+    grant: Number
+    cameras: Annotated[list[Camera], Field(min_length=1, max_length=200)]
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
+    recipient: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    days: Annotated[float, Field(gt=0, le=14)] = Field(7, description="How long the link holds.")
+
+
+class ExportLink(_Model):
+    """Where the package will be; it is told this once."""
+
+    id: int
+    link: str = Field(description="A path on this server, for the recipient.")
+
+
+class ExportModel(_Model):
+    """An export, and how far it has come."""
+
+    id: int
+    grant: int
+    name: str = Field(description="Who exports it.")
+    recipient: str
+    cameras: list[str]
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
+    state: str = Field(description="making, ready, failed or lapsed")
+    share: float = Field(ge=0, le=1, description="How much of it is made.")
+    why: str = Field(description="Why it failed; empty where it did not.")
+    until: str = Field(description="When the link lapses.")
+    received: int = Field(description="How often it was given out.")
+
+
 class CasesModel(_Model):
     """Cases and grants."""
 

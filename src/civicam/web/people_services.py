@@ -16,6 +16,7 @@ from civicam.access.state import State
 from civicam.ledger.entry import PersonId
 from civicam.ledger.log import LedgerFolder
 from civicam.web.bearer import Bearers, Caller
+from civicam.web.exports import Exports
 from civicam.web.gate import moment
 from civicam.web.people_models import RightModel
 
@@ -37,6 +38,7 @@ class PeopleServices:
         most_ns: how long a grant lasts at most.
         ledger: where the ledger lies.
         founding: makes the first two administrators.
+        exports: makes packages of footage, and gives them out.
         provider: where the city's people sign in elsewhere, if it has one.
     """
 
@@ -49,6 +51,7 @@ class PeopleServices:
     most_ns: int
     ledger: LedgerFolder
     founding: Founding
+    exports: Exports
     provider: Provider | None = None
 
     @property

@@ -69,6 +69,7 @@ class WebPlan:
         masks: what is never shown.
         status: where the recorder says how it is; empty if it does not.
         map: the path of the city's own map.
+        exports: the folder in which exports are made.
     """
 
     city: str
@@ -93,6 +94,7 @@ class WebPlan:
     masks: tuple[MaskPlan, ...] = ()
     status: str = ""
     map: str = ""
+    exports: str = ""
 
     def to_json(self) -> str:
         """The plan as one line."""

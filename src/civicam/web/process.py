@@ -25,12 +25,14 @@ from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock, SystemClock
 from civicam.core.errors import ConfigError
 from civicam.core.parent import Parent, parent, run_child
+from civicam.footage.volume import Volume
 from civicam.ledger.client import LedgerClient
 from civicam.ledger.log import LedgerFolder
 from civicam.ledger.people_keys import PeopleKeys
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser
 from civicam.web.bearer import Bearers
+from civicam.web.exports import Exports, Places
 from civicam.web.ledger_api import LedgerFiles
 from civicam.web.parts import Parts, running_parts
 from civicam.web.people_services import PeopleServices
@@ -107,20 +109,24 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
     office = Office(store, keys, city_key, ledger, clock=clock)
     door = Door(office, plan.city)
     most_ns = round(plan.people.grant_hours * HOUR_NS)
+    volumes = {volume.name: Volume(volume.name, Path(volume.root), volume.reserve_bytes) for volume in plan.volumes}
+    places = Places(Path(plan.exports), Path(plan.catalogue), volumes, folder, plan.city, city_key)
     keeping = asyncio.create_task(office.keep())
     try:
-        yield PeopleServices(
-            plan.city,
-            office,
-            door,
-            Bearers(door),
-            plan.people.zone,
-            plan.people.purposes,
-            most_ns,
-            folder,
-            Founding(office, door, first_secret(store, city_key)),
-            Provider(ProviderSettings(*plan.people.provider), office, door) if plan.people.provider else None,
-        )
+        async with Exports(places, office).running() as exports:
+            yield PeopleServices(
+                plan.city,
+                office,
+                door,
+                Bearers(door),
+                plan.people.zone,
+                plan.people.purposes,
+                most_ns,
+                folder,
+                Founding(office, door, first_secret(store, city_key)),
+                exports,
+                Provider(ProviderSettings(*plan.people.provider), office, door) if plan.people.provider else None,
+            )
     finally:
         keeping.cancel()
         await asyncio.wait({keeping})

@@ -18,6 +18,8 @@ from civicam.ledger.entry import Kind
 from civicam.ledger.log import LedgerFolder
 from civicam.ledger.published import read_published
 from civicam.web.directory import Directory
+from civicam.web.exports import Export, ExportState
+from civicam.web.gate import moment
 from civicam.web.public_map import CityMap, drawn_map
 
 LANGUAGES: Final = ("en", "ru", "tg")
@@ -27,6 +29,7 @@ _SHOWN: Final = (
     ("clear", "clear"),
     (Kind.GRANT_APPROVED, "grants"),
     (Kind.BREAK_GLASS, "glass"),
+    (Kind.EXPORT, "exports"),
     (Kind.HOLD, "holds"),
     (Kind.DELETION, "deletions"),
 )
@@ -69,18 +72,33 @@ class PublicPages:
             CatalogueError: the cameras cannot be read.
         """
         name = request.path_params.get("name", PAGES[0])
+        return await self._rendered(request, name, await self._facts(name))
+
+    async def _rendered(self, request: Request, name: str, of_page: dict[str, Any]) -> Response:
         language = _language(request)
         facts: dict[str, Any] = {
             "city": self._city,
             "language": language,
             "languages": LANGUAGES,
             "page": name,
+            "path": request.url.path,
             "pages": PAGES,
             "words": self._words[language],
-            **await self._facts(name),
+            **of_page,
         }
         text = await asyncio.to_thread(self._templates.get_template(f"{name}.html").render, facts)
         return Response(text, media_type="text/html", headers={"Content-Language": language})
+
+    async def export(self, request: Request, found: Export) -> Response:
+        """The page of whoever has a link to an export."""
+        facts = {
+            "number": found.number,
+            "recipient": found.order.recipient,
+            "until": moment(found.until_ns),
+            "is_ready": found.state is ExportState.READY,
+            "file": f"{request.url.path}/package",
+        }
+        return await self._rendered(request, "export", facts)
 
     async def _facts(self, name: str) -> dict[str, Any]:
         if name == "cameras":

@@ -1,0 +1,79 @@
+"""Routes to exports: to order one, to see how far they are, and for whoever has a link to fetch one."""
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from civicam.access.decide import HOUR_NS, Action
+from civicam.access.models import Role
+from civicam.access.office import Name
+from civicam.core.ids import parse_camera_id
+from civicam.ledger.entry import PersonId
+from civicam.web.bearer import Caller
+from civicam.web.exports import Export, Exports, Wanted
+from civicam.web.gate import moment, parse_moment
+from civicam.web.people_models import ExportLink, ExportModel, ExportWanted
+from civicam.web.people_services import PeopleServices, named, ruled
+
+LINK = "/public/export/"
+
+
+def add_exports(api: FastAPI, services: PeopleServices) -> None:
+    """Adds the routes to exports."""
+    exports, office = services.exports, services.office
+
+    @api.post("/api/exports", summary="Order an export", operation_id="order_export", **ruled(Action.GRANT_ASK))
+    async def order(caller: Annotated[Caller, Depends(services.caller)], said: ExportWanted) -> ExportLink:
+        wanted = Wanted(
+            said.grant,
+            frozenset(parse_camera_id(name) for name in said.cameras),
+            (parse_moment(said.start, "from"), parse_moment(said.end, "to")),
+            said.recipient,
+            round(said.days * 24 * HOUR_NS),
+        )
+        made, secret = await exports.order(caller, wanted)
+        return ExportLink(id=made.number, link=f"{LINK}{secret}")
+
+    @api.get(
+        "/api/exports",
+        summary="Exports, and how far they are",
+        description="Whoever has oversight sees all, others their own.",
+        operation_id="exports",
+        **ruled(Action.CASES_READ),
+    )
+    async def listed(caller: Annotated[Caller, Depends(services.may(Action.CASES_READ))]) -> list[ExportModel]:
+        names = await office.names()
+        roles = services.state.roles_of(caller.who.person)
+        sees_all = bool(roles & {Role.APPROVER, Role.AUDITOR})
+        return [_model(one, names) for one in exports.listed() if sees_all or one.person == caller.who.person]
+
+
+async def fetch(exports: Exports, request: Request) -> Response:
+    """The package that a link is for.
+
+    Raises:
+        NotFoundError: there is no such link, or it has lapsed.
+        LedgerError: it cannot be written down, and nothing is given out.
+    """
+    found, path = await exports.take(request.path_params["secret"])
+    return FileResponse(path, media_type="application/zip", filename=f"civicam-export-{found.number}.zip")
+
+
+def _model(one: Export, names: dict[PersonId, Name]) -> ExportModel:
+    order = one.order
+    return ExportModel(
+        id=one.number,
+        grant=one.grant,
+        name=named(names, one.person),
+        recipient=order.recipient,
+        cameras=list(order.cameras),
+        start=moment(order.window[0]),
+        end=moment(order.window[1]),
+        state=one.state.value,
+        share=one.done_bytes / one.total_bytes if one.total_bytes else 0.0,
+        why=one.why,
+        until=moment(one.until_ns),
+        received=one.received,
+    )

@@ -1,0 +1,130 @@
+"""Exports over HTTP: ordered under a grant, made, fetched by a link that lapses; each step stands in the ledger."""
+
+import asyncio
+import io
+import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from civicam.access.models import Role
+from civicam.catalogue.catalogue import Catalogue
+from civicam.evidence.verify import verify
+from civicam.ledger.entry import Kind
+from civicam.upkeep.written import footage_draft, footage_leaves
+from civicam.web.gate import moment
+from tests.access.house import Somebody
+from tests.fakes.recorded import START_NS, S
+from tests.web.served import CAMERA, Served
+from tests.web.test_people import CASE, get, people, post
+
+WINDOW = {"from": moment(START_NS), "to": moment(START_NS + 30 * S)}
+
+
+@asynccontextmanager
+async def granted(folder: Path) -> AsyncIterator[tuple[Served, Somebody, Somebody, int]]:
+    """A city whose footage is committed to, and somebody with a grant for half a minute of it."""
+    async with people(folder / "city") as web:
+        with Catalogue.open(folder / "city" / "catalogue.sqlite") as catalogue:
+            rows = catalogue.uncommitted_segments(1000)
+            receipt = await web.ledger.append(footage_draft(rows))
+            catalogue.commit_segments(rows, receipt.index, footage_leaves(rows))
+        investigator = await web.house.person("firuza", Role.INVESTIGATOR)
+        approver = await web.house.person("anvar", Role.APPROVER)
+        assert (await post(web, "/api/cases", investigator, CASE)).status_code == 204
+        body = WINDOW | {"cameras": [CAMERA], "reason": "a collision", "case": CASE["number"]}
+        number = (await post(web, "/api/grants", investigator, body)).json()["id"]
+        assert (await post(web, f"/api/grants/{number}/approve", approver)).status_code == 204
+        yield web, investigator, approver, number
+
+
+def wanted(grant: int, /, **changes: Any) -> dict[str, Any]:
+    return {"grant": grant, "cameras": [CAMERA], "recipient": "the court", "days": 1} | WINDOW | changes
+
+
+async def ready(web: Served, by: Somebody) -> dict[str, Any]:
+    """The newest export, once it is made or has failed."""
+    for _ in range(200):
+        found: dict[str, Any] = (await get(web, "/api/exports", by)).json()[0]
+        if found["state"] != "making":
+            return found
+        await asyncio.sleep(0.1)
+    raise AssertionError("the export is not ready")
+
+
+async def test_an_export_is_made_fetched_by_its_link_and_holds(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, approver, grant):
+        ordered = await post(web, "/api/exports", investigator, wanted(grant))
+        assert ordered.status_code == 200, ordered.text
+        link = ordered.json()["link"]
+        assert (await web.client.get(f"{link}/package")).status_code in {200, 404}  # not before it is whole
+        found = await ready(web, investigator)
+        assert (found["state"], found["share"], found["recipient"]) == ("ready", 1.0, "the court")
+        page = await web.client.get(link)
+        assert (page.status_code, "the court" in page.text, f"{link}/package" in page.text) == (200, True, True)
+        package = await web.client.get(f"{link}/package")
+        assert package.headers["content-type"] == "application/zip"
+        path = tmp_path / "package.zip"
+        path.write_bytes(package.content)
+        verdict = verify(path)
+        assert verdict.manifest is not None
+        assert (verdict.manifest.recipient, verdict.manifest.case) == ("the court", CASE["number"])
+        assert "verify.html" in zipfile.ZipFile(io.BytesIO(package.content)).namelist()
+        drafts = [one for one in web.ledger.drafts if one.kind is Kind.EXPORT]
+        assert [one.facts["what"] for one in drafts][:2] == ["made", "given out"]
+        assert all("court" not in str(one.facts) for one in drafts)  # for whom, the exporter's part says alone
+        assert (await get(web, "/api/exports", approver)).json()[0]["received"] >= 1
+        assert "Exports" in (await web.client.get("/public/counts?lang=en")).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"grant": 99}, 403),
+        ({"cameras": ["somoni-01"]}, 403),
+        ({"to": moment(START_NS + 60 * S)}, 403),
+        ({"recipient": "  "}, 400),
+        ({"days": 15}, 400),
+        ({"cameras": []}, 400),
+    ],
+)
+async def test_nothing_is_exported_that_no_grant_is_for(tmp_path: Path, changes: dict[str, Any], status: int) -> None:
+    async with granted(tmp_path) as (web, investigator, approver, grant):
+        answer = await post(web, "/api/exports", investigator, wanted(grant, **changes))
+        assert answer.status_code == status, answer.text
+        assert (await post(web, "/api/exports", approver, wanted(grant))).status_code == 403
+        assert (await post(web, "/api/exports", None, wanted(grant))).status_code == 401
+
+
+async def test_what_was_seen_through_broken_glass_does_not_leave(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, _grant):
+        body = WINDOW | {"cameras": [CAMERA], "reason": "a fire"}
+        glass = (await post(web, "/api/break-glass", investigator, body)).json()["id"]
+        answer = await post(web, "/api/exports", investigator, wanted(glass))
+        assert (answer.status_code, "does not leave" in answer.text) == (403, True)
+
+
+async def test_a_link_that_lapsed_gives_nothing_and_the_package_is_gone(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        link = (await post(web, "/api/exports", investigator, wanted(grant))).json()["link"]
+        await ready(web, investigator)
+        web.clock.late_ns += 2 * 24 * 3600 * S
+        for path in (link, f"{link}/package", f"{link[:-1]}x"):
+            assert (await web.client.get(path)).status_code == 404
+
+
+async def test_nothing_is_given_out_that_cannot_be_written_down(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        link = (await post(web, "/api/exports", investigator, wanted(grant))).json()["link"]
+        await ready(web, investigator)
+        web.ledger.fails = True
+        assert (await web.client.get(f"{link}/package")).status_code == 503
+
+
+async def test_a_grant_that_was_ended_meanwhile_lets_nothing_leave(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, approver, grant):
+        assert (await post(web, f"/api/grants/{grant}/revoke", approver)).status_code == 204
+        assert (await post(web, "/api/exports", investigator, wanted(grant))).status_code == 403
