@@ -12,6 +12,7 @@ export type Coverage = Schemas["CoverageModel"];
 export type Gap = Coverage["gaps"][number];
 export type CasesModel = Schemas["CasesModel"];
 export type Grant = CasesModel["grants"][number];
+export type Export = Schemas["ExportModel"];
 export type PeopleModel = Schemas["PeopleModel"];
 export type Person = PeopleModel["people"][number];
 export type Change = Schemas["ChangeModel"];

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.conftest import CAMERA, CAMERAS, PATIENCE_S, Demo, sign_in, until
 
@@ -155,6 +155,47 @@ def test_the_map_shows_where_cameras_are_and_opens_them(browser: Browser, demo: 
     page.wait_for_selector("#view[open]")
 
 
+def export_holds(browser: Browser, demo: Demo, asker: Page, grant: Locator, opened: list[Any]) -> None:
+    """What was granted is exported, fetched by somebody without any right, checked by them, and counted in public."""
+    asker.click("#clear-close")
+    grant.get_by_text("Export this").click()
+    grant.get_by_label("Who will have it").fill("the court of Khujand")
+    grant.get_by_role("button", name="Make the package").click()
+    until(lambda: asker.locator("#exports [data-state=ready]").count(), "the package is made")
+    is_accessible(asker, "export")
+    link = grant.get_by_label("Hand this on").input_value()
+    context = browser.new_context(viewport=SIZE, timezone_id="UTC", locale="en-GB", accept_downloads=True)
+    opened.append(context)
+    recipient = context.new_page()
+    recipient.set_default_timeout(PATIENCE_S * 1000)
+    recipient.goto(link)
+    is_accessible(recipient, "export-fetched")
+    with recipient.expect_download() as package:
+        recipient.click("#package")
+    with recipient.expect_download() as page:
+        recipient.get_by_role("link", name="The page that checks packages").click()
+    folder = demo.data.parent / "fetched"
+    package.value.save_as(folder / "package.zip")
+    page.value.save_as(folder / "verify.html")
+    context.set_offline(True)
+    checking = context.new_page()
+    checking.set_default_timeout(PATIENCE_S * 1000)
+    checking.goto((folder / "verify.html").as_uri())
+    checking.set_input_files("#package", folder / "package.zip")
+    checking.wait_for_selector("#holds")
+    assert "the court of Khujand" in checking.inner_text("dl")
+    checking.evaluate("document.querySelector('video').play()")
+    until(lambda: checking.evaluate("document.querySelector('video').currentTime > 1"), "what was fetched plays")
+    if os.environ.get("CIVICAM_WRITE_SCREENS"):
+        checking.screenshot(path=SCREENS / "verify.png")
+    context.set_offline(False)
+    recipient.goto(f"{demo.address}public/counts?lang=en")
+    assert "Exports" in recipient.inner_text("main")
+    asker.get_by_role("button", name="Watch it clear").first.click()
+    asker.wait_for_selector("#clear-video")
+
+
+@pytest.mark.timeout(3 * PATIENCE_S)
 def test_a_case_from_asking_to_the_end_of_what_was_granted(browser: Browser, demo: Demo, opened: list[Any]) -> None:
     asker = room(browser, demo, opened, "investigator", "cases")
     asker.wait_for_selector("#open-case")
@@ -191,6 +232,7 @@ def test_a_case_from_asking_to_the_end_of_what_was_granted(browser: Browser, dem
     assert "Firuza" in mark
     assert "7/26" in mark
     is_accessible(asker, "clear")
+    export_holds(browser, demo, asker, mine, opened)
     waiting.get_by_role("button", name="End it now").click()
     until(lambda: "revoked" in asker.inner_text("#clear-state"), "it ends in mid-view")
     until(lambda: asker.locator("#clear-video").count() == 0, "nothing of it stays")

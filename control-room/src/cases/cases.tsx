@@ -6,6 +6,7 @@ import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
 import { me, roles } from "../session";
 import { count, dayTime, t, type Key } from "../words";
 import { AskForGrant, BreakGlass, OpenCase } from "./asking";
+import { Exports, OrderExport } from "./exports";
 import { ClearView } from "./clear_view";
 
 const EVERY_MS = 3000;
@@ -33,6 +34,7 @@ export function Cases() {
           <AskForGrant cases={known.cases} cameras={cameras.data ?? []} does={does} />
         </>
       )}
+      <Exports titles={titles} />
       {isViewer && <BreakGlass cameras={cameras.data ?? []} does={does} />}
       <ClearView grant={seen && (known?.grants.find((one) => one.id === seen.id) ?? seen)} titles={titles} isSure={!kept.trouble} onClose={() => see(null)} />
     </>
@@ -109,6 +111,7 @@ function GrantRow({ grant, titles, does, onSee }: Omit<ListedProps, "known"> & {
         {holds && grant.is_own && <button type="button" class="main" onClick={() => onSee(grant)}>{t("grant.watch")}</button>}
         {holds && (grant.is_own || isDecider) && <button type="button" onClick={act("revoke")}>{t("grant.revoke")}</button>}
       </p>
+      {holds && grant.is_own && !grant.is_break_glass && <OrderExport grant={grant} titles={titles} />}
     </li>
   );
 }

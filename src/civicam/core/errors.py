@@ -195,5 +195,9 @@ class EvidenceError(CivicamError):
     """Something that was exported does not hold, or cannot be exported."""
 
 
+class NotWrittenYetError(EvidenceError):
+    """Footage that is recorded, and to which no entry of the ledger commits yet: within minutes one does."""
+
+
 class CityError(CivicamError):
     """The simulator: a scene, video or scenario that cannot be played."""

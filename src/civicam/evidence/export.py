@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera, Segment
-from civicam.core.errors import EvidenceError, FootageError
+from civicam.core.errors import EvidenceError, FootageError, NotWrittenYetError
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.core.spans import Span
 from civicam.evidence import mp4
@@ -165,7 +165,8 @@ def make(order: Order, archive: Archive, seal: Seal, folder: Path, progress: Pro
         progress: is told how far it is.
 
     Raises:
-        EvidenceError: there is no footage, or some of it is not closed and committed to yet.
+        NotWrittenYetError: some of it is not closed and committed to yet.
+        EvidenceError: there is no footage.
         FootageError: a volume cannot be read.
         CatalogueError: the catalogue cannot be read.
         OSError: the files cannot be written.
@@ -287,7 +288,7 @@ class _Stream:
         self._leaves = {entry: catalogue.leaves(entry) for entry in set(self._entries.values())}
         self._rows = catalogue.segments(self._key, order.window)
         if any(row.digest is None or row.start_wall_ns not in self._entries for row in self._rows):
-            raise EvidenceError(
+            raise NotWrittenYetError(
                 f"footage of {self._key} in that stretch was not closed and written down yet",
                 fix="try again in a minute or two",
             )

@@ -25,7 +25,15 @@ from civicam.access.models import Grant, GrantState
 from civicam.access.office import Office
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
-from civicam.core.errors import BusyError, CivicamError, KeyMissingError, NotAllowedError, NotFoundError, RequestError
+from civicam.core.errors import (
+    BusyError,
+    CivicamError,
+    KeyMissingError,
+    NotAllowedError,
+    NotFoundError,
+    NotWrittenYetError,
+    RequestError,
+)
 from civicam.core.ids import CameraId, StreamName
 from civicam.core.spans import Span
 from civicam.evidence import export
@@ -46,6 +54,8 @@ _MOST_WAITING: Final = 16
 _ORDER: Final = "order.json"
 _CONTEXT: Final = "export"
 _POLL_S: Final = 2.0
+_WRITTEN_WITHIN_NS: Final = 900_000_000_000
+"""The longest that a segment may be open, and the ledger behind."""
 _LAPSE_EVERY_S: Final = 60.0
 _SECRET_BYTES: Final = 32
 
@@ -263,7 +273,7 @@ class Exports:
     async def _make(self, one: Export) -> None:
         """All of it. Whoever lost the grant meanwhile gets nothing."""
         folder = self._folder(one.number)
-        made, digest, fingerprint = await self._on(lambda: self._film(one, folder))
+        made, digest, fingerprint = await self._filmed(one, folder)
         if self._office.state.grants[one.grant].state is GrantState.REVOKED:
             raise NotAllowedError("the grant was ended before the export was made")
         receipt = await self._office.write(_made_draft(one, digest, fingerprint))
@@ -277,6 +287,17 @@ class Exports:
         await self._on(lambda: export.package(made, proof, _ignore))
         one.state, one.done_bytes = ExportState.READY, one.total_bytes
         await self._on(lambda: self._save(one))
+
+    async def _filmed(self, one: Export, folder: Path) -> tuple[export.Made, bytes, str]:
+        """The files and the manifest, once all of the stretch is closed and written down."""
+        begun_ns = self._office.clock.monotonic_ns()
+        while True:
+            try:
+                return await self._on(lambda: self._film(one, folder))
+            except NotWrittenYetError:
+                if self._office.clock.monotonic_ns() - begun_ns > _WRITTEN_WITHIN_NS:
+                    raise
+            await self._office.clock.sleep(_POLL_S)
 
     def _film(self, one: Export, folder: Path) -> tuple[export.Made, bytes, str]:
         """The files and the manifest. Blocks."""

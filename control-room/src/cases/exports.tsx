@@ -1,0 +1,92 @@
+// Exports: packages of footage for somebody outside, ordered under a grant, made in a while, fetched by a link.
+
+import { useState } from "preact/hooks";
+import { ask, GET, once, POST, type Export, type Grant } from "../api";
+import { text } from "../forms";
+import { Trouble, useDeed, useKept } from "../parts";
+import { dayTime, localTime, percent, t, type Key } from "../words";
+
+const EVERY_MS = 2000;
+const DAYS = 7;
+const LONGEST_DAYS = 14;
+
+interface OrderProps {
+  grant: Grant;
+  titles: Map<string, string>;
+}
+
+/** To order an export under a grant: its cameras and its stretch, or less of both. */
+export function OrderExport({ grant, titles }: OrderProps) {
+  const [link, tell] = useState("");
+  const { said, does } = useDeed(() => {});
+  const onSubmit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    tell("");
+    does(async () => {
+      const cameras = form.getAll("camera").map(String);
+      if (!cameras.length) throw new Error(t("grant.nocamera"));
+      // What was not changed is the grant's own stretch, to the millisecond.
+      const moment = (name: "from" | "to"): string => (text(form, name) === localTime(Date.parse(grant[name])) ? grant[name] : new Date(text(form, name)).toISOString());
+      const body = { grant: grant.id, cameras, from: moment("from"), to: moment("to"), recipient: text(form, "recipient"), days: Number(text(form, "days")) };
+      tell(`${location.origin}${(await once(() => POST("/api/exports", { body }))).link}`);
+    });
+  };
+  return (
+    <details class="order">
+      <summary>{t("export.order")}</summary>
+      <form onSubmit={onSubmit}>
+        <label>{t("export.recipient")} <input name="recipient" maxLength={200} required /></label>
+        <label>{t("grant.from")} <input name="from" type="datetime-local" step="1" required defaultValue={localTime(Date.parse(grant.from))} /></label>
+        <label>{t("grant.to")} <input name="to" type="datetime-local" step="1" required defaultValue={localTime(Date.parse(grant.to))} /></label>
+        <label>{t("export.days")} <input name="days" type="number" min="0.05" max={LONGEST_DAYS} step="any" defaultValue={String(DAYS)} required /></label>
+        <fieldset>
+          <legend>{t("grant.cameras")}</legend>
+          <div class="boxes">
+            {grant.cameras.map((id) => <label key={id}><input type="checkbox" name="camera" value={id} defaultChecked /> {titles.get(id) ?? id}</label>)}
+          </div>
+        </fieldset>
+        <button class="main">{t("export.doorder")}</button>
+      </form>
+      <p class="quiet">{t("export.hint")}</p>
+      <Trouble words={said} />
+      {link && (
+        <p class="export-link">
+          <label>{t("export.link")} <input readOnly value={link} onFocus={(event) => event.currentTarget.select()} /></label>{" "}
+          <button type="button" onClick={() => void navigator.clipboard.writeText(link)}>{t("export.copy")}</button>
+        </p>
+      )}
+    </details>
+  );
+}
+
+/** All exports that somebody may know of, and how far they are. */
+export function Exports({ titles }: { titles: Map<string, string> }) {
+  const { data, trouble } = useKept(() => ask(() => GET("/api/exports")), EVERY_MS);
+  if (!data?.length) return <Trouble words={trouble} />;
+  return (
+    <section id="exports" class="card" aria-label={t("export.title")}>
+      <h3>{t("export.title")}</h3>
+      <Trouble words={trouble} />
+      <ul class="grants">{data.map((one) => <Row key={one.id} one={one} titles={titles} />)}</ul>
+    </section>
+  );
+}
+
+function Row({ one, titles }: { one: Export; titles: Map<string, string> }) {
+  const words = t(`export.${one.state}` as Key);
+  return (
+    <li class={`grant ${one.state === "ready" ? "approved" : "asked"}`}>
+      <p>
+        <strong>{t("export.number", { number: one.id })}</strong> <span class="state" data-state={one.state}>{words}</span>{" "}
+        {one.state === "making" && <progress max={1} value={one.share} aria-label={words}>{percent(one.share, 0)}</progress>}
+        {one.why && <span class="bad"> {one.why}</span>}
+      </p>
+      <p>
+        {t("export.for", { by: one.name, recipient: one.recipient, grant: one.grant })}:{" "}
+        {one.cameras.map((id) => titles.get(id) ?? id).join(", ")}, {t("view.stretch", { from: dayTime(one.from), to: dayTime(one.to) })}
+      </p>
+      <p class="quiet">{t("export.until", { at: dayTime(one.until) })} {t("export.received", { count: one.received })}</p>
+    </li>
+  );
+}
