@@ -101,16 +101,18 @@ class InStep:
     cost_ms: float
 
 
-class _Made:
+class Fragments:
     """A `FragmentSink` that keeps what it gets."""
 
     def __init__(self) -> None:
         self.fragments: list[Fragment] = []
 
     def fragment(self, fragment: Fragment, setup: H264Setup) -> None:
+        """Keeps it."""
         self.fragments.append(fragment)
 
     def missing(self, cause: GapCause, detail: str) -> None:
+        """Cannot be here: raises AssertionError."""
         raise AssertionError(detail)
 
 
@@ -177,7 +179,7 @@ class Month:
                 self._write(key, at_ns, self._scenes[number], phase_ns)
 
     def _write(self, key: StreamKey, start_ns: int, scene: Loop, phase_ns: int) -> None:
-        made = _Made()
+        made = Fragments()
         fragmenter = Fragmenter(made, FragmentLimits(900_000, 8 << 20))
         fragmenter.setup(scene.setup)
         for sample in scene.played(900, start_ns + phase_ns):

@@ -13,6 +13,7 @@ export type Gap = Coverage["gaps"][number];
 export type CasesModel = Schemas["CasesModel"];
 export type Grant = CasesModel["grants"][number];
 export type Export = Schemas["ExportModel"];
+export type Hold = Schemas["HoldModel"];
 export type PeopleModel = Schemas["PeopleModel"];
 export type Person = PeopleModel["people"][number];
 export type Change = Schemas["ChangeModel"];

@@ -221,6 +221,17 @@ def test_a_case_from_asking_to_the_end_of_what_was_granted(browser: Browser, dem
     waiting.get_by_role("button", name="Approve").click()
     waiting.get_by_text("approved").wait_for()
 
+    asker.click("#ask-hold summary")
+    asker.select_option("#ask-hold [name=case]", "7/26")
+    asker.fill("#ask-hold [name=from]", demo.moment(start_ns))
+    asker.fill("#ask-hold [name=to]", demo.moment(start_ns + 30_000_000_000))
+    asker.locator("#ask-hold [name=camera]").first.check()
+    asker.get_by_role("button", name="Ask to keep it").click()
+    asker.get_by_text("waits for a decision, and is kept meanwhile").wait_for()
+    approver.get_by_role("button", name="Keep it").click()
+    approver.locator("#holds-kept").get_by_text("is kept", exact=True).wait_for()
+    is_accessible(approver, "holds")
+
     mine.get_by_role("button", name="Watch it clear").click()
     until(
         lambda: asker.evaluate(

@@ -31,12 +31,14 @@ class Exporting:
         ledger: where it is written down.
         recorded: the footage.
         seal: signs.
+        has_page: whether the page that checks them lies in exports: most of a small one.
     """
 
     root: Path
     ledger: LedgerHouse
     recorded: Recorded
     seal: Seal
+    has_page: bool = True
 
     @classmethod
     def build(cls, root: Path) -> "Exporting":
@@ -72,7 +74,7 @@ class Exporting:
             archive = Archive(catalogue, {"main": self.recorded.volume}, self.recorded.keyring)
             made = make(order, archive, self.seal, folder, progress)
         words = statement(made.manifest, self.seal.certificate)
-        documents = {"statement.txt": words.encode(), "verify.html": PAGE.read_bytes()}
+        documents = {"statement.txt": words.encode()} | ({"verify.html": PAGE.read_bytes()} if self.has_page else {})
         digest = finish(made, self.seal, documents)
         log = self.ledger.open()
         facts: dict[str, Value] = {"manifest": digest.hex(), "certificate": self.seal.fingerprint, "cameras": 2}

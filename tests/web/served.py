@@ -35,6 +35,7 @@ from civicam.web.bearer import Bearers
 from civicam.web.clear_media import ClearMedia
 from civicam.web.directory import Directory
 from civicam.web.exports import Exports, Places
+from civicam.web.holding import Holding
 from civicam.web.ledger_api import LedgerFiles
 from civicam.web.media import Media
 from civicam.web.people_services import PeopleServices
@@ -195,8 +196,20 @@ async def served(
                 folder.parent / "exports", folder / "catalogue.sqlite", volumes, lies, "Khujand", CityKey(b"k" * 32)
             )
             exports = await held.enter_async_context(Exports(places, office).running())
+            holding = Holding(folder / "catalogue.sqlite", office)
             services = PeopleServices(
-                "Khujand", office, door, bearers, "UTC", PURPOSES, MOST_NS, lies, founding, exports, provider
+                "Khujand",
+                office,
+                door,
+                bearers,
+                "UTC",
+                PURPOSES,
+                MOST_NS,
+                lies,
+                founding,
+                exports,
+                holding,
+                provider,
             )
             clear = ClearMedia(office, directory, archive, pool)
         authoriser = Authoriser(clock, policy or LocalOnly())

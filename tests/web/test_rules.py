@@ -47,6 +47,7 @@ BODIES: Mapping[str, Any] = {
     "/api/cases/close": {"number": "none"},
     "/api/grants": WANTED | {"case": "walked"},
     "/api/break-glass": WANTED,
+    "/api/holds": WINDOW | {"cameras": [CAMERA], "case": "walked", "review": moment(START_NS)},
     "/api/exports": WINDOW | {"cameras": [CAMERA], "grant": 999, "recipient": "x"},
 }
 """What is sent to routes that want a body; to all others nothing is sent."""

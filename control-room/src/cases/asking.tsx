@@ -9,7 +9,7 @@ import { byTitle, newest } from "./cases";
 
 const MINUTE_MS = 60_000;
 
-const moment = (form: FormData, name: string): string => new Date(text(form, name)).toISOString();
+export const moment = (form: FormData, name: string): string => new Date(text(form, name)).toISOString();
 
 export function OpenCase({ purposes, does }: { purposes: string[]; does: Does }) {
   const open = submits(does, (form) =>
@@ -35,7 +35,7 @@ export function OpenCase({ purposes, does }: { purposes: string[]; does: Does })
   );
 }
 
-function Cameras({ cameras }: { cameras: Camera[] }) {
+export function Cameras({ cameras }: { cameras: Camera[] }) {
   const [wanted, want] = useState("");
   const shown = [...cameras].sort(byTitle);
   return (
@@ -54,7 +54,7 @@ function Cameras({ cameras }: { cameras: Camera[] }) {
 }
 
 /** Which cameras are ticked; there is one at least. */
-function ticked(form: FormData): string[] {
+export function ticked(form: FormData): string[] {
   const cameras = form.getAll("camera").map(String);
   if (!cameras.length) throw new Error(t("grant.nocamera"));
   return cameras;

@@ -7,6 +7,7 @@ import { me, roles } from "../session";
 import { count, dayTime, t, type Key } from "../words";
 import { AskForGrant, BreakGlass, OpenCase } from "./asking";
 import { Exports, OrderExport } from "./exports";
+import { Holds } from "./holds";
 import { ClearView } from "./clear_view";
 
 const EVERY_MS = 3000;
@@ -34,6 +35,7 @@ export function Cases() {
           <AskForGrant cases={known.cases} cameras={cameras.data ?? []} does={does} />
         </>
       )}
+      {known && <Holds cases={known.cases} cameras={cameras.data ?? []} titles={titles} />}
       <Exports titles={titles} />
       {isViewer && <BreakGlass cameras={cameras.data ?? []} does={does} />}
       <ClearView grant={seen && (known?.grants.find((one) => one.id === seen.id) ?? seen)} titles={titles} isSure={!kept.trouble} onClose={() => see(null)} />

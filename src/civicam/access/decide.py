@@ -47,6 +47,9 @@ class Action(StrEnum):
     GRANT_DECIDE = "grant-decide"
     GRANT_END = "grant-end"
     """to revoke a grant, or narrow it"""
+    HOLD_ASK = "hold-ask"
+    HOLD_DECIDE = "hold-decide"
+    """to approve or refuse a hold, and to release it"""
     BREAK_GLASS = "break-glass"
     OVERSEE = "oversee"
     """to be told who broke the glass"""
@@ -97,6 +100,8 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.GRANT_ASK: Rule(frozenset({Role.INVESTIGATOR}), is_of_a_camera=True),
     Action.GRANT_DECIDE: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
     Action.GRANT_END: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
+    Action.HOLD_ASK: Rule(frozenset({Role.INVESTIGATOR}), is_of_a_camera=True),
+    Action.HOLD_DECIDE: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
     Action.BREAK_GLASS: Rule(_VIEWERS, is_of_a_camera=True),
     Action.OVERSEE: Rule(_OVERSIGHT | {Role.ADMINISTRATOR}),
     Action.LEDGER_READ: Rule(frozenset({Role.AUDITOR})),

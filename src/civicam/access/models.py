@@ -232,6 +232,49 @@ class Grant:
     ended_ns: int | None = None
 
 
+class HoldState(StrEnum):
+    """How far a hold has come."""
+
+    ASKED = "asked"
+    ACTIVE = "active"
+    REFUSED = "refused"
+    RELEASED = "released"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Footage that is kept for a case, whatever its days are.
+
+    Attributes:
+        id: its number.
+        case: the case's number.
+        person: who asked for it.
+        cameras: footage of which cameras.
+        window: of which stretch.
+        review_ns: until when; then it lapses.
+        asked_ns: when.
+        asked_from: where they were.
+        state: how far it has come; what was asked for is kept, too.
+        decided_by: who approved or refused it.
+        decided_ns: when.
+        ended_ns: when it was refused, released, or had lapsed.
+    """
+
+    id: int
+    case: str
+    person: PersonId
+    cameras: frozenset[CameraId]
+    window: Span
+    review_ns: int
+    asked_ns: int
+    asked_from: Where
+    state: HoldState = HoldState.ASKED
+    decided_by: PersonId | None = None
+    decided_ns: int | None = None
+    ended_ns: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """Somebody who signed in.

@@ -10,6 +10,7 @@ from civicam.access.models import (
     Grant,
     GrantState,
     Group,
+    Hold,
     Person,
     PersonState,
     Right,
@@ -23,7 +24,7 @@ from civicam.access.models import (
 from civicam.core.ids import CameraId
 from civicam.ledger.entry import PersonId
 
-Row: TypeAlias = Person | Group | Right | RoleChange | Case | Grant | Session | Token
+Row: TypeAlias = Person | Group | Right | RoleChange | Case | Grant | Hold | Session | Token
 PLACES: Final[Mapping[type[Row], tuple[str, str]]] = {
     Person: ("people", "id"),
     Group: ("groups", "name"),
@@ -31,6 +32,7 @@ PLACES: Final[Mapping[type[Row], tuple[str, str]]] = {
     RoleChange: ("changes", "id"),
     Case: ("cases", "number"),
     Grant: ("grants", "id"),
+    Hold: ("holds", "id"),
     Session: ("sessions", "id"),
     Token: ("tokens", "id"),
 }
@@ -52,6 +54,7 @@ class State:
         changes: of roles, by number.
         cases: by number.
         grants: by number.
+        holds: by number.
         sessions: by id; those that ended a while ago may be missing.
         tokens: by id.
     """
@@ -62,6 +65,7 @@ class State:
     changes: Mapping[int, RoleChange] = field(default_factory=_empty)
     cases: Mapping[str, Case] = field(default_factory=_empty)
     grants: Mapping[int, Grant] = field(default_factory=_empty)
+    holds: Mapping[int, Hold] = field(default_factory=_empty)
     sessions: Mapping[SessionId, Session] = field(default_factory=_empty)
     tokens: Mapping[TokenId, Token] = field(default_factory=_empty)
 

@@ -41,6 +41,7 @@ from civicam.web.directory import Directory
 from civicam.web.exports_api import LINK, add_exports, fetch
 from civicam.web.gate import Gate, moment, parse_moment, parse_window
 from civicam.web.guard import Guard
+from civicam.web.holds_api import add_holds
 from civicam.web.ledger_api import LedgerFiles, add_ledger
 from civicam.web.looks import Ledger, Looks
 from civicam.web.machine_api import add_machine
@@ -93,7 +94,7 @@ _WINDOW_PARAMETERS: Final = [
 
 _PEOPLE_ROUTES: Final = (
     add_sign_in, add_account, add_passkeys, add_provider, add_people, add_roles, add_cases, add_grants,
-    add_exports, add_ledger,
+    add_exports, add_holds, add_ledger,
 )  # fmt: skip
 
 Operation: TypeAlias = dict[str, Any]

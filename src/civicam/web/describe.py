@@ -35,6 +35,7 @@ from civicam.web.bearer import Bearers
 from civicam.web.clear_media import ClearMedia
 from civicam.web.directory import Directory
 from civicam.web.exports import Exports, Places
+from civicam.web.holding import Holding
 from civicam.web.ledger_api import LedgerFiles
 from civicam.web.media import Media
 from civicam.web.people_services import PeopleServices
@@ -93,6 +94,7 @@ def main() -> None:
             ledger,
             Founding(office, door),
             exports,
+            Holding(path, office),
             provider,
         )
         with ThreadPoolExecutor(1) as pool:

@@ -330,6 +330,31 @@ class ExportModel(_Model):
     received: int = Field(description="How often it was given out.")
 
 
+class HoldWanted(_Model):
+    """What is to be kept, for which case, and until when at most."""
+
+    case: Text
+    cameras: Annotated[list[Camera], Field(min_length=1, max_length=200)]
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
+    review: Moment
+
+
+class HoldModel(_Model):
+    """Footage that is kept for a case."""
+
+    id: int
+    case: str
+    name: str = Field(description="Who asked for it.")
+    cameras: list[str]
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
+    review: str = Field(description="When it lapses.")
+    state: str = Field(description="asked, active, refused, released or lapsed; what is asked for is kept, too")
+    decided_by: str | None
+    is_own: bool
+
+
 class CasesModel(_Model):
     """Cases and grants."""
 

@@ -18,6 +18,7 @@ from civicam.ledger.log import LedgerFolder
 from civicam.web.bearer import Bearers, Caller
 from civicam.web.exports import Exports
 from civicam.web.gate import moment
+from civicam.web.holding import Holding
 from civicam.web.people_models import RightModel
 
 ANYBODY: Final = "anybody"
@@ -39,6 +40,7 @@ class PeopleServices:
         ledger: where the ledger lies.
         founding: makes the first two administrators.
         exports: makes packages of footage, and gives them out.
+        holding: has the catalogue keep what is held.
         provider: where the city's people sign in elsewhere, if it has one.
     """
 
@@ -52,6 +54,7 @@ class PeopleServices:
     ledger: LedgerFolder
     founding: Founding
     exports: Exports
+    holding: Holding
     provider: Provider | None = None
 
     @property

@@ -33,6 +33,7 @@ from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser
 from civicam.web.bearer import Bearers
 from civicam.web.exports import Exports, Places
+from civicam.web.holding import Holding
 from civicam.web.ledger_api import LedgerFiles
 from civicam.web.parts import Parts, running_parts
 from civicam.web.people_services import PeopleServices
@@ -111,7 +112,8 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
     most_ns = round(plan.people.grant_hours * HOUR_NS)
     volumes = {volume.name: Volume(volume.name, Path(volume.root), volume.reserve_bytes) for volume in plan.volumes}
     places = Places(Path(plan.exports), Path(plan.catalogue), volumes, folder, plan.city, city_key)
-    keeping = asyncio.create_task(office.keep())
+    holding = Holding(Path(plan.catalogue), office)
+    keeping = [asyncio.create_task(office.keep()), asyncio.create_task(holding.keep())]
     try:
         async with Exports(places, office).running() as exports:
             yield PeopleServices(
@@ -125,11 +127,13 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
                 folder,
                 Founding(office, door, first_secret(store, city_key)),
                 exports,
+                holding,
                 Provider(ProviderSettings(*plan.people.provider), office, door) if plan.people.provider else None,
             )
     finally:
-        keeping.cancel()
-        await asyncio.wait({keeping})
+        for task in keeping:
+            task.cancel()
+        await asyncio.wait(keeping)
         await office.close()
 
 
@@ -138,11 +142,15 @@ def _people_alarms(people: PeopleServices | None) -> list[str]:
     if people is None:
         return []
     trouble = [f"people and rights: {people.office.trouble}"] if people.office.trouble else []
-    return trouble + [
-        f"grant {grant.id}: somebody broke the glass, and sees clear video now"
-        for grant in people.state.grants.values()
-        if grant.is_break_glass and grant.state is GrantState.APPROVED
-    ]
+    return (
+        trouble
+        + people.holding.alarms()
+        + [
+            f"grant {grant.id}: somebody broke the glass, and sees clear video now"
+            for grant in people.state.grants.values()
+            if grant.is_break_glass and grant.state is GrantState.APPROVED
+        ]
+    )
 
 
 async def _tell(parts: Parts, people: PeopleServices | None, address: str, told: Parent, clock: Clock) -> None:

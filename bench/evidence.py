@@ -1,0 +1,202 @@
+"""How fast exports are made and verified: `python -m bench.evidence`.
+
+Ten cameras' footage, of real H.264, is recorded as the recorder writes it, committed to in a real ledger and exported;
+then one camera's hour is exported and verified, by the command and by the page in Chromium, without a network.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from bench.live import SIZES, Loop, loops
+from bench.measure import machine
+from bench.playback import Fragments
+from bench.simulator import WORK as _WORK
+from civicam.catalogue.catalogue import Catalogue
+from civicam.catalogue.models import Camera, RegisterEntry, Segment
+from civicam.core.citykey import CityKey
+from civicam.core.ids import CameraId, StreamKey, StreamName
+from civicam.evidence.certificate import open_seal
+from civicam.evidence.export import Archive, Order, entries_of, finish, make, package, prove
+from civicam.evidence.statement import VERIFIER, statement, verifier_page
+from civicam.evidence.verify import verify
+from civicam.footage.fragment import Fragment
+from civicam.footage.keys import KeyRing
+from civicam.footage.segment_format import SegmentSetup
+from civicam.footage.volume import Volume
+from civicam.footage.writer import SegmentWriter
+from civicam.ledger.entry import Draft, Kind
+from civicam.ledger.log import LedgerFolder, Log, create_log, read_verifier
+from civicam.ledger.published import read_published
+from civicam.recorder.fmp4 import codec_string, init_segment
+from civicam.recorder.fragmenter import Fragmenter, FragmentLimits
+from civicam.upkeep.written import footage_draft, footage_leaves
+
+WORK = Path(_WORK).absolute()
+S = 1_000_000_000
+START_NS = 1_772_323_200 * S
+MINUTE_NS = 60 * S
+MINUTE_FRAMES = 900
+CHROMIUM = "/usr/bin/chromium"
+_ENTRY = RegisterEntry("bench", "bench", 30.0, "bench")
+
+
+class City:
+    """A city that recorded, as much as is asked for, and wrote it down each minute."""
+
+    def __init__(self, root: Path, scenes: list[Loop]) -> None:
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        self.root, self.key = root, CityKey(b"k" * 32)
+        self.volume = Volume("main", root / "footage", 0)
+        self.volume.prepare()
+        self.keyring, self.catalogue = KeyRing(self.key), root / "catalogue.sqlite"
+        self.ledger = LedgerFolder(root / "ledger")
+        create_log(self.ledger, "bench.example", self.key)
+        self._minutes = [(loop, _minute(loop)) for loop in scenes]
+        Catalogue.open(self.catalogue, create=True).close()
+
+    def record(self, cameras: int, minutes: int, first: int = 0) -> None:
+        """Records cameras for so long, from `START_NS` on."""
+        log = Log(self.ledger, self.key)
+        with Catalogue.open(self.catalogue) as catalogue:
+            for number in range(first, first + cameras):
+                camera = CameraId(f"cam-{number:03d}")
+                catalogue.add_camera(
+                    Camera(camera, camera, {StreamName.MAIN: "rtsp://192.0.2.1/"}, None, "b", START_NS, None, _ENTRY)
+                )
+            for minute in range(minutes):
+                rows = [self._segment(number, minute) for number in range(first, first + cameras)]
+                catalogue.record(rows, [])
+                (receipt,) = log.append([footage_draft(rows)], START_NS)
+                catalogue.commit_segments(rows, receipt.index, footage_leaves(rows))
+        log.integrate()
+        log.publish(log.note())
+        log.close()
+
+    def _segment(self, number: int, minute: int) -> Segment:
+        loop, fragments = self._minutes[number % len(self._minutes)]
+        key, start_ns = StreamKey(CameraId(f"cam-{number:03d}"), StreamName.MAIN), START_NS + minute * MINUTE_NS
+        setup = SegmentSetup(codec_string(loop.setup), loop.setup.width, loop.setup.height, init_segment(loop.setup))
+        writer = SegmentWriter.create(
+            self.volume, key, epoch=START_NS, start_wall_ns=start_ns, created_wall_ns=start_ns, setup=setup,
+            keyring=self.keyring,
+        )  # fmt: skip
+        at_ns = start_ns
+        for one in fragments:
+            length_ns = one.header.duration_90k * 100_000 // 9
+            header = replace(one.header, start_wall_ns=at_ns, end_wall_ns=at_ns + length_ns)
+            writer.append(Fragment(header, one.payload))
+            at_ns += length_ns
+        closed = writer.close()
+        return Segment(
+            key, start_ns, closed.end_wall_ns, START_NS, "main", closed.size_bytes, closed.fragment_count,
+            closed.sample_count, closed.digest,
+        )  # fmt: skip
+
+    def export(self, cameras: range, minutes: int, name: str) -> tuple[Path, float, float]:
+        """Exports; returns the package, and how many seconds making the films and packing took."""
+        folder = self.root / name
+        folder.mkdir()
+        order = Order(
+            name, "Bench", str(read_verifier(self.ledger)), "bench", "bench", "1",
+            (START_NS, START_NS + minutes * MINUTE_NS), tuple(CameraId(f"cam-{n:03d}") for n in cameras),
+            StreamName.MAIN, START_NS,
+        )  # fmt: skip
+        seal = open_seal(self.root, "Bench", self.key, START_NS)
+        begun = time.monotonic()
+        with Catalogue.open(self.catalogue) as catalogue:
+            made = make(order, Archive(catalogue, {"main": self.volume}, self.keyring), seal, folder, _ignore)
+        words = statement(made.manifest, seal.certificate).encode()
+        digest = finish(made, seal, {"statement.txt": words, VERIFIER: verifier_page()})
+        filmed = time.monotonic() - begun
+        log = Log(self.ledger, self.key)
+        facts = {"manifest": digest.hex(), "certificate": seal.fingerprint}
+        (receipt,) = log.append([Draft(Kind.EXPORT, facts)], START_NS)
+        log.integrate()
+        log.publish(log.note())
+        log.close()
+        proof = prove(read_published(self.ledger), receipt.index, entries_of(made.manifest))
+        path = package(made, proof, _ignore)
+        return path, filmed, time.monotonic() - begun
+
+
+def _ignore(_: int) -> None:
+    """Nobody looks."""
+
+
+def _minute(loop: Loop) -> list[Fragment]:
+    sink = Fragments()
+    fragmenter = Fragmenter(sink, FragmentLimits(900_000, 1 << 24))
+    fragmenter.setup(loop.setup)
+    for sample in loop.played(MINUTE_FRAMES):
+        fragmenter.sample(sample)
+    fragmenter.flush()
+    return sink.fragments
+
+
+def in_page(path: Path, page_file: Path) -> float:
+    """Seconds from choosing the package to the verdict, in Chromium without a network."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only this needs a browser
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_context(offline=True).new_page()
+        page.set_default_timeout(300_000)
+        page.goto(page_file.as_uri())
+        begun = time.monotonic()
+        page.set_input_files("#package", path)
+        page.wait_for_selector("#verdict")
+        took = time.monotonic() - begun
+        if page.locator("#holds").count() != 1:
+            raise RuntimeError(page.inner_text("#verdict"))
+        browser.close()
+    return took
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun
+
+
+def main() -> None:
+    """Measures, and prints JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cameras", type=int, default=10)
+    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--size", default="1280x720", choices=[f"{w}x{h}" for w, h in SIZES])
+    options = parser.parse_args()
+    width, height = (int(one) for one in options.size.split("x"))
+    city = City(WORK / "evidence", loops((width, height), WORK))
+    city.record(options.cameras, options.minutes)
+    city.record(1, 60, first=options.cameras)
+    path, filmed, took = city.export(range(options.cameras), options.minutes, "many")
+    size = path.stat().st_size
+    hour, _, hour_took = city.export(range(options.cameras, options.cameras + 1), 60, "hour")
+    page = WORK / "evidence" / VERIFIER
+    page.write_bytes(verifier_page())
+    found = {
+        "machine": asdict(machine(WORK)),
+        "size": options.size,
+        "export": {
+            "cameras": options.cameras, "minutes": options.minutes, "bytes": size, "films_s": round(filmed, 2),
+            "seconds": round(took, 2), "times_real_time": round(options.minutes * 60 / took, 1),
+            "mbit_s_a_camera": round(size * 8 / 1e6 / (options.minutes * 60 * options.cameras), 2),
+        },
+        "hour": {
+            "bytes": hour.stat().st_size, "export_s": round(hour_took, 2),
+            "command_s": round(timed(lambda: verify(hour)), 2), "page_s": round(in_page(hour, page), 2),
+        },
+    }  # fmt: skip
+    print(json.dumps(found, indent=1))
+    shutil.rmtree(WORK / "evidence")
+
+
+if __name__ == "__main__":
+    main()
