@@ -30,11 +30,16 @@ COMMANDS = {
     "camera test", "person found", "person list",
     "access explain", "run", "status", "check",
     "footage list", "hold add", "hold list", "hold release", "city", "demo",
-    "ledger verify", "ledger list", "ledger explain", "ledger key", "witness",
+    "verify", "ledger verify", "ledger list", "ledger explain", "ledger key", "witness",
 }  # fmt: skip
 WRITES_A_FILE = {"city": {"--truth", "--list", "--cache"}, "demo": {"--folder"}, "witness": {"FOLDER"}}
 """Options that name a place to write to. None of them writes a camera's footage."""
-READS_A_FILE = {"camera import": {"FILE"}, "ledger verify": {"--earlier"}, "city": {"--video", "--scenario"}}
+READS_A_FILE = {
+    "verify": {"FILE"},
+    "camera import": {"FILE"},
+    "ledger verify": {"--earlier"},
+    "city": {"--video", "--scenario"},
+}
 
 
 def ambient_calls(code: str) -> Iterator[str]:
@@ -169,7 +174,7 @@ def test_every_command_and_option_explains_itself() -> None:
 
 def test_scripts_can_read_what_people_read() -> None:
     for name in ("camera list", "camera test", "run", "status", "check", "footage list", "hold list", "city",
-                 "ledger verify", "ledger list", "ledger explain"):  # fmt: skip
+                 "verify", "ledger verify", "ledger list", "ledger explain"):  # fmt: skip
         assert "--json" in options(TREE[name]), name
 
 

@@ -18,7 +18,7 @@ from civicam.access.store import AccessStore
 from civicam.camera.sealing import open_credentials, seal_credentials
 from civicam.camera.url import Credentials
 from civicam.catalogue.catalogue import Catalogue
-from civicam.catalogue.models import Camera
+from civicam.catalogue.models import Camera, Deletion
 from civicam.catalogue.rollup import DAY_NS
 from civicam.config import MIB, DataFolder, Settings, load_settings, parse_settings, render_default
 from civicam.core.citykey import CityKey, create_city_key, load_city_key
@@ -533,10 +533,23 @@ class _Recorder:
             with self._alarmed("retention failed"):
                 done = await self._on(self._deleting, self._delete)
                 self._alarms["room"] = done.alarms
-                if done.deleted:
-                    await self._writer.append(deletion_draft(done.deleted))
+                await self._write_receipts()
                 pause_s = _RETENTION_BEHIND_S if done.is_behind else pause_s
             await self._clock.sleep(pause_s)
+
+    async def _write_receipts(self) -> None:
+        """Tells the ledger of what is gone: once each, also if that failed or the machine stopped in between."""
+        while rows := await self._on(self._deleting, self._unwritten):
+            for rule in sorted({row.rule for row in rows}):
+                told = [row for row in rows if row.rule == rule]
+                receipt = await self._writer.append(deletion_draft(told, rule))
+                now_ns = self._clock.wall_ns()
+                await self._on(
+                    self._deleting, partial(self._deleting_catalogue.write_receipt, told, receipt.index, now_ns)
+                )
+
+    def _unwritten(self) -> list[Deletion]:
+        return self._deleting_catalogue.deletions(MOST_SEGMENTS, written=False)
 
     def _delete(self) -> RetentionRound:
         cameras = self._deleting_catalogue.cameras(removed=True)

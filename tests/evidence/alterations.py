@@ -299,7 +299,6 @@ _ASK = """async (text) => {
 @contextmanager
 def page_finds() -> Iterator[Finds]:
     """What the page in Chromium says, opened from the disk and without a network."""
-    from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])

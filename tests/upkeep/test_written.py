@@ -9,7 +9,7 @@ import pytest
 
 from civicam.app import City, run_recorder
 from civicam.catalogue.catalogue import Catalogue
-from civicam.catalogue.models import Camera, Segment
+from civicam.catalogue.models import Camera, Deletion, Segment
 from civicam.config import DataFolder
 from civicam.core.clock import SystemClock
 from civicam.core.ids import CameraId, StreamKey, StreamName
@@ -46,7 +46,7 @@ def test_a_commitment_is_of_every_byte_that_a_segment_says_of_itself() -> None:
 def test_entries_name_no_camera_and_count_what_they_are_about() -> None:
     rows = [segment(number) for number in range(3)]
     assert footage_draft(rows).facts["segments"] == 3
-    said = deletion_draft(rows).facts
+    said = deletion_draft([Deletion(row, "age", T0, None) for row in rows], "age").facts
     assert (said["segments"], said["bytes"], said["from"]) == (3, 3003, "2026-03-01T00:00:00.000Z")
 
 

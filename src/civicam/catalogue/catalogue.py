@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from civicam.catalogue import cameras, health, holds, segments
+from civicam.catalogue import cameras, deletions, health, holds, segments
 from civicam.catalogue.coverage import Completeness, Coverage, explain
 from civicam.catalogue.database import Database
-from civicam.catalogue.models import Camera, Expired, GapRow, HealthRow, Hold, Place, RegisterEntry, Segment
+from civicam.catalogue.models import Camera, Deletion, Expired, GapRow, HealthRow, Hold, Place, RegisterEntry, Segment
 from civicam.catalogue.rollup import (
     DAY_NS,
     HOUR_NS,
@@ -212,10 +212,14 @@ class Catalogue:
         with self.changing() as change:
             change.take_segment(key, start_ns)
 
-    def expire(self, rows: Sequence[Segment]) -> list[Segment]:
+    def expire(self, rows: Sequence[Segment], rule: str = "age") -> list[Segment]:
         """Takes rows away for retention: from now on nothing that old is promised of their streams.
 
         Their files are `undeleted` until `deleted` says that they are gone.
+
+        Args:
+            rows: which.
+            rule: by which rule; the receipt says it.
 
         Returns:
             Those that were taken, and only their files may go: none that is open, gone, or held by now.
@@ -224,7 +228,7 @@ class Catalogue:
         ends_ns: dict[StreamKey, int] = {}
         with self.changing() as change:
             for row in rows:
-                end_ns = change.take_expired(row)
+                end_ns = change.take_expired(row, rule)
                 if end_ns is not None:
                     taken.append(row)
                     ends_ns[row.key] = max(end_ns, ends_ns.get(row.key, 0))
@@ -237,10 +241,20 @@ class Catalogue:
         with self._database.reading() as connection:
             return segments.list_expired(connection)
 
-    def deleted(self, files: Sequence[Expired]) -> None:
-        """Files of what has expired are gone."""
+    def deleted(self, files: Sequence[Expired], now_ns: int) -> None:
+        """Files of what has expired are gone: they are `deletions` from now on, which have no receipt yet."""
         with self._database.writing() as connection:
-            segments.forget_expired(connection, files)
+            deletions.move_deleted(connection, files, now_ns)
+
+    def deletions(self, limit: int, *, written: bool) -> list[Deletion]:
+        """Returns deletions of the last days that have a receipt in the ledger, or those that have none yet."""
+        with self._database.reading() as connection:
+            return deletions.list_deletions(connection, limit, written=written)
+
+    def write_receipt(self, rows: Sequence[Deletion], entry: int, now_ns: int) -> None:
+        """Says which entry of the ledger is the receipt of deletions."""
+        with self._database.writing() as connection:
+            deletions.write_receipt(connection, rows, entry, now_ns)
 
     @contextmanager
     def changing(self) -> Iterator[segments.Change]:

@@ -126,6 +126,23 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """A segment that is gone for good.
+
+    Attributes:
+        segment: what it was.
+        rule: by which rule it went: `age` or `room`.
+        deleted_ns: when.
+        entry: the ledger's entry that is its receipt; None before there is one.
+    """
+
+    segment: "Segment"
+    rule: str
+    deleted_ns: int
+    entry: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Expired:
     """A segment that retention has taken from the catalogue, and whose file is not gone yet.
 

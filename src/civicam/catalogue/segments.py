@@ -154,8 +154,8 @@ class Change:
         self._rollup.spoiled(stream_id, start_ns, end_ns)
         return int(end_ns)
 
-    def take_expired(self, row: Segment) -> int | None:
-        """Takes a segment's row away for retention, and remembers that its file is to be deleted.
+    def take_expired(self, row: Segment, rule: str) -> int | None:
+        """Takes a segment's row away for retention, and remembers that its file is to be deleted, by which rule.
 
         Returns:
             When it ended, None if it was left: it is open, held or gone.
@@ -163,8 +163,19 @@ class Change:
         end_ns = self.take_segment(row.key, row.start_wall_ns, if_expirable=True)
         if end_ns is not None:
             self._connection.execute(
-                "INSERT OR IGNORE INTO expired (stream_id, start_ns, epoch, volume_id) VALUES (?, ?, ?, ?)",
-                (self._names.stream(row.key), row.start_wall_ns, row.epoch, self._names.volume(row.volume)),
+                "INSERT OR IGNORE INTO expired"
+                " (stream_id, start_ns, epoch, volume_id, end_ns, size_bytes, digest, rule)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self._names.stream(row.key),
+                    row.start_wall_ns,
+                    row.epoch,
+                    self._names.volume(row.volume),
+                    row.end_wall_ns,
+                    row.size_bytes,
+                    row.digest,
+                    rule,
+                ),
             )
         return end_ns
 
@@ -344,15 +355,6 @@ def list_expired(connection: sqlite3.Connection) -> list[Expired]:
         " JOIN streams ON streams.id = stream_id JOIN volumes ON volumes.id = volume_id ORDER BY start_ns, camera"
     )
     return [Expired(StreamKey(CameraId(row[0]), StreamName(row[1])), *row[2:]) for row in rows]
-
-
-def forget_expired(connection: sqlite3.Connection, files: Iterable[Expired]) -> None:
-    """Forgets files that are gone."""
-    connection.executemany(
-        "DELETE FROM expired WHERE start_ns = ? AND epoch = ?"
-        " AND stream_id = (SELECT id FROM streams WHERE camera = ? AND name = ?)",
-        [(file.start_wall_ns, file.epoch, *file.key) for file in files],
-    )
 
 
 def as_segment(row: tuple[str, str, int, int, int, str, int, int, int, bytes | None]) -> Segment:

@@ -39,6 +39,10 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="Make the catalogue anew from the footage first; stop the recorder for it.")
     ] = False,
+    deleted: Annotated[
+        bool,
+        typer.Option("--deleted", help="Look for what retention deleted; compare its receipts."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare catalogue and footage, both ways.
@@ -52,12 +56,15 @@ def check(
 
       civicam check                    minutes: files, sizes, indexes, the catalogue's story
       civicam check --deep             hours: every fragment opened, every picture decoded
+      civicam check --deleted          is what was deleted gone, and does the ledger say so?
       civicam check --deep --repair    after a damaged disk or a lost catalogue
     """
     from civicam.app import City, recorder_lock
     from civicam.upkeep.repair import repair as rebuild
 
     city = City.open(folder(data))
+    if deleted:
+        raise typer.Exit(_look_for_deleted(city, as_json=as_json))
     mended: RepairReport | None = None
     with ExitStack() as held:
         if repair:
@@ -75,6 +82,28 @@ def check(
             _show_repair(mended)
         show(found)
     raise typer.Exit(found.exit_status)
+
+
+def _look_for_deleted(city: "City", *, as_json: bool) -> int:
+    """Says what is left of what was deleted; returns the exit status."""
+    from civicam.ledger.encoding import decode
+    from civicam.ledger.log import LedgerFolder
+    from civicam.ledger.published import read_published
+    from civicam.upkeep.deleted import check_deleted
+
+    reader = read_published(LedgerFolder(city.data.ledger)).reader
+    with city.catalogue() as catalogue:
+        found = check_deleted(catalogue, city.volumes(), lambda entry: decode(reader.entry(entry)))
+    if as_json:
+        say_json(asdict(found))
+    else:
+        for problem in found.problems[:_MOST_PROBLEMS]:
+            say(problem)
+        say(
+            f"{found.deletions} segments were deleted in the last days: {found.receipts} receipts in the ledger,"
+            f" {found.waiting} without one yet; {len(found.problems)} problems"
+        )
+    return 1 if found.problems else 0
 
 
 def look(city: "City", *, deep: bool, quiet: bool) -> "Report":

@@ -130,6 +130,7 @@ class Retention:
         self._forecasts = {volume.name: FillForecast() for volume in volumes}
         self._deleted_bytes = dict.fromkeys(self._volumes, 0)
         self._usable: set[str] = set()
+        self._now_ns = 0
 
     def round(self, now_ns: int) -> RetentionRound:
         """Deletes what is too old, then what there is no room for, at most a batch of either.
@@ -138,9 +139,10 @@ class Retention:
             CatalogueError: the catalogue cannot be used.
         """
         done = RetentionRound()
+        self._now_ns = now_ns
         self._usable = set()
         self._delete_again(done)
-        self._delete(self._too_old(now_ns), done)
+        self._delete(self._too_old(now_ns), done, "age")
         done.is_behind = len(done.deleted) >= self.policy.batch
         used = self._catalogue.totals().volume_bytes
         for volume in [self._volumes[name] for name in self._volumes if name in self._usable]:
@@ -166,7 +168,7 @@ class Retention:
         needed = excess_bytes(used_bytes, limit_bytes, free_bytes, volume.reserve_bytes)
         oldest = self._catalogue.oldest_segments(self.policy.batch if needed else 1, volume=volume.name)
         taken = take_oldest(oldest, needed)
-        freed = self._delete(taken, done)
+        freed = self._delete(taken, done, "room")
         done.is_behind |= bool(taken) and freed < needed and volume.name in self._usable
         left = volume.free_bytes()
         full_at_ns = self._forecasts[volume.name].full_at_ns(
@@ -240,14 +242,14 @@ class Retention:
             done.freed_bytes += freed
             self._deleted_bytes[volume.name] += freed
         if gone:
-            self._catalogue.deleted(gone)
+            self._catalogue.deleted(gone, self._now_ns)
         return failures
 
-    def _delete(self, wanted: list[Segment], done: RetentionRound) -> int:
+    def _delete(self, wanted: list[Segment], done: RetentionRound, rule: str) -> int:
         """Deletes rows, each with its key and file; a volume's first failure ends its round. Returns bytes freed."""
         before = done.freed_bytes
         for segment in wanted:
-            if segment.volume not in self._usable or not self._catalogue.expire([segment]):
+            if segment.volume not in self._usable or not self._catalogue.expire([segment], rule):
                 continue
             file = Expired(segment.key, segment.start_wall_ns, segment.epoch, segment.volume)
             failures = self._delete_files(self._volumes[segment.volume], [file], done)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from civicam.catalogue.coverage import Completeness
-from civicam.catalogue.models import Camera, Segment
+from civicam.catalogue.models import Camera, Deletion, Segment
 from civicam.core.ids import GapCause, StreamKey
 from civicam.core.spans import Span
 from civicam.ledger.encoding import canonical, moment
@@ -77,18 +77,24 @@ def camera_draft(camera: Camera, what: str, by: PersonId | None = None) -> Draft
     return Draft(Kind.CAMERA, facts, {"by": Part(by)})
 
 
-def deletion_draft(deleted: Sequence[Segment]) -> Draft:
-    """The entry that says what retention deleted; there is at least one."""
-    cameras = {one.key.camera for one in deleted}
+def deletion_root(rows: Sequence[Deletion]) -> str:
+    """The root over what was deleted, base64: of the leaves with which the ledger committed to it before."""
+    return base64.b64encode(root_of(footage_leaves([row.segment for row in rows]))).decode()
+
+
+def deletion_draft(rows: Sequence[Deletion], rule: str) -> Draft:
+    """The receipt of deletions by one rule; there is at least one."""
+    segments = [row.segment for row in rows]
     return Draft(
         Kind.DELETION,
         {
-            "segments": len(deleted),
-            "cameras": len(cameras),
-            "bytes": sum(one.size_bytes for one in deleted),
-            "from": moment(min(one.start_wall_ns for one in deleted)),
-            "to": moment(max(one.end_wall_ns for one in deleted)),
-            "rule": "retention",
+            "segments": len(segments),
+            "cameras": len({one.key.camera for one in segments}),
+            "bytes": sum(one.size_bytes for one in segments),
+            "from": moment(min(one.start_wall_ns for one in segments)),
+            "to": moment(max(one.end_wall_ns for one in segments)),
+            "rule": rule,
+            "root": deletion_root(rows),
         },
     )
 
