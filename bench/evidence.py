@@ -29,7 +29,8 @@ from civicam.footage.keys import KeyRing
 from civicam.footage.segment_format import SegmentSetup
 from civicam.footage.volume import Volume
 from civicam.footage.writer import SegmentWriter
-from civicam.ledger.entry import Draft, Kind
+from civicam.ledger.encoding import moment
+from civicam.ledger.entry import Draft, Kind, Value
 from civicam.ledger.log import LedgerFolder, Log, create_log, read_verifier
 from civicam.ledger.published import read_published
 from civicam.recorder.fmp4 import codec_string, init_segment
@@ -115,7 +116,14 @@ class City:
         digest = finish(made, seal, {"statement.txt": words, VERIFIER: verifier_page()})
         filmed = time.monotonic() - begun
         log = Log(self.ledger, self.key)
-        facts = {"manifest": digest.hex(), "certificate": seal.fingerprint}
+        facts: dict[str, Value] = {
+            "manifest": digest.hex(),
+            "certificate": seal.fingerprint,
+            "export": name,
+            "cameras": [*order.cameras],
+            "from": moment(order.window[0]),
+            "to": moment(order.window[1]),
+        }
         (receipt,) = log.append([Draft(Kind.EXPORT, facts)], START_NS)
         log.integrate()
         log.publish(log.note())

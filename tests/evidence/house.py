@@ -9,6 +9,7 @@ from civicam.catalogue.catalogue import Catalogue
 from civicam.core.ids import StreamName
 from civicam.evidence.certificate import Seal, open_seal
 from civicam.evidence.export import Archive, Order, entries_of, finish, make, package, prove
+from civicam.evidence.manifest import Manifest
 from civicam.evidence.statement import statement
 from civicam.ledger.entry import Draft, Kind, Value
 from civicam.ledger.log import read_verifier
@@ -20,6 +21,14 @@ from tests.ledger.house import LedgerHouse, draft
 PAGE = Path(civicam.evidence.__file__).parent / "page" / "verify.html"
 AT_NS = START_NS + 3600 * S
 WINDOW = (START_NS + 5 * S, START_NS + 55 * S)
+
+
+def said_of(manifest: Manifest) -> dict[str, Value]:
+    """What the ledger says of an export."""
+    cameras: list[Value] = [*sorted(one.id for one in manifest.cameras)]
+    return {
+        "export": manifest.number, "cameras": cameras, "from": manifest.asked_from, "to": manifest.asked_to,
+    }  # fmt: skip
 
 
 @dataclass
@@ -77,7 +86,9 @@ class Exporting:
         documents = {"statement.txt": words.encode()} | ({"verify.html": PAGE.read_bytes()} if self.has_page else {})
         digest = finish(made, self.seal, documents)
         log = self.ledger.open()
-        facts: dict[str, Value] = {"manifest": digest.hex(), "certificate": self.seal.fingerprint, "cameras": 2}
+        facts: dict[str, Value] = {"manifest": digest.hex(), "certificate": self.seal.fingerprint} | said_of(
+            made.manifest
+        )
         (receipt,) = log.append([Draft(Kind.EXPORT, facts)], AT_NS + S)
         log.integrate()
         log.publish(log.note())

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import shutil
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,15 +13,19 @@ import pytest
 
 from civicam.access.models import Role
 from civicam.catalogue.catalogue import Catalogue
+from civicam.core.citykey import CityKey
 from civicam.evidence.verify import verify
 from civicam.ledger.entry import Kind
 from civicam.upkeep.written import footage_draft, footage_leaves
+from civicam.web.bearer import Caller
+from civicam.web.exports import Exports, Places, Wanted
 from civicam.web.gate import moment
 from tests.access.house import Somebody
 from tests.fakes.recorded import START_NS, S
 from tests.web.served import CAMERA, Served
 from tests.web.test_people import CASE, get, people, post
 
+KEY = CityKey(b"k" * 32)
 WINDOW = {"from": moment(START_NS), "to": moment(START_NS + 30 * S)}
 
 
@@ -128,3 +133,52 @@ async def test_a_grant_that_was_ended_meanwhile_lets_nothing_leave(tmp_path: Pat
     async with granted(tmp_path) as (web, investigator, approver, grant):
         assert (await post(web, f"/api/grants/{grant}/revoke", approver)).status_code == 204
         assert (await post(web, "/api/exports", investigator, wanted(grant))).status_code == 403
+
+
+async def test_orders_at_the_same_moment_have_numbers_of_their_own(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        answers = await asyncio.gather(*(post(web, "/api/exports", investigator, wanted(grant)) for _ in range(20)))
+        made = [answer.json()["id"] for answer in answers if answer.status_code == 200]
+        assert len(made) == len(set(made)) == 16
+        assert {answer.status_code for answer in answers} == {200, 503}
+
+
+async def test_a_link_is_of_no_use_once_the_grant_was_taken_back(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, approver, grant):
+        link = (await post(web, "/api/exports", investigator, wanted(grant))).json()["link"]
+        await ready(web, investigator)
+        assert (await web.client.get(link)).status_code == 200
+        assert (await post(web, f"/api/grants/{grant}/revoke", approver)).status_code == 204
+        for path in (link, f"{link}/package"):
+            assert (await web.client.get(path)).status_code == 404
+
+
+async def test_a_package_that_is_fetched_in_parts_is_received_once(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        link = (await post(web, "/api/exports", investigator, wanted(grant))).json()["link"]
+        await ready(web, investigator)
+        for first in (0, 1000, 2000):
+            part = await web.client.get(f"{link}/package", headers={"Range": f"bytes={first}-{first + 999}"})
+            assert (part.status_code, len(part.content)) == (206, 1000)
+        assert (await get(web, "/api/exports", investigator)).json()[0]["received"] == 1
+        given = [one for one in web.ledger.drafts if one.facts.get("what") == "given out"]
+        assert len(given) == 1
+
+
+async def test_an_export_goes_on_in_the_next_run_and_numbers_are_never_used_again(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        await post(web, "/api/exports", investigator, wanted(grant))
+        first = await ready(web, investigator)
+        assert first["id"] == 1
+        assert web.application is not None
+        office, folder = web.house.office, tmp_path / "exports"
+        shutil.rmtree(folder / "1")
+        (folder / "7").mkdir()  # what a crash left, and nobody ordered
+        places = Places(folder, tmp_path / "city" / "catalogue.sqlite", {}, web.ledger.log.folder, "Khujand", KEY)
+        async with Exports(places, office).running() as again:
+            assert again.listed() == []
+            assert not (folder / "7").exists()
+            caller = Caller(investigator.who, investigator.where)
+            order = Wanted(grant, frozenset({CAMERA}), (START_NS, START_NS + S), "the court", 2 * 3600 * S)
+            made, _ = await again.order(caller, order)
+            assert made.number == 8

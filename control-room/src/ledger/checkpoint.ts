@@ -17,7 +17,9 @@ export interface Checkpoint {
 export function parseCheckpoint(note: string): Checkpoint {
   const cut = note.indexOf("\n\n");
   const lines = note.slice(0, cut).split("\n");
-  const signatures = note.slice(cut + 2).split("\n").filter(Boolean).map((line) => {
+  const signed = note.slice(cut + 2);
+  if (!signed.endsWith("\n")) throw new ProofError("the checkpoint is cut off");
+  const signatures = signed.slice(0, -1).split("\n").map((line) => {
     const [, name, data] = /^\u2014 (\S+) (\S+)$/.exec(line) ?? [];
     if (!name || !data) throw new ProofError("the checkpoint's signatures cannot be read");
     return { name, data: bytes(data) };

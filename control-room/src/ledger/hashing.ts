@@ -14,7 +14,9 @@ export const hex = (data: Uint8Array): string => Array.from(data, (byte) => byte
 /** Throws `ProofError` where it is no base64, or written in another way than the usual one. */
 export function bytes(base64: string): Bytes {
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(base64)) throw new ProofError("something is not base64");
-  return Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+  const found = atob(base64);
+  if (btoa(found) !== base64) throw new ProofError("something is base64 in another way than exports write it");
+  return Uint8Array.from(found, (one) => one.charCodeAt(0));
 }
 
 export function concat(...parts: Uint8Array[]): Bytes {

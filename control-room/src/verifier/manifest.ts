@@ -26,7 +26,7 @@ export interface Film {
 
 export interface Manifest {
   v: 1;
-  kind: "original" | "redacted";
+  kind: "original";
   number: string;
   city: string;
   ledger: string;
@@ -52,11 +52,14 @@ export interface Ledger {
 
 type Shape = string | [Shape] | { [name: string]: Shape };
 
-const NANOSECONDS = /^\d{1,19}$/;
-const WORDS = ["number", "city", "ledger", "exported", "operator", "recipient", "case", "asked_from", "asked_to"];
+const NANOSECONDS = /^(?:0|[1-9]\d{0,18})$/;
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const CAMERA = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const MOST_ABSENT = 10_000;
+const WORDS = ["number", "city", "ledger", "operator", "recipient", "case"];
 const MANIFEST: Shape = {
-  v: "one", kind: "kind", ...Object.fromEntries(WORDS.map((name) => [name, "text"])),
-  cameras: [{ id: "text", title: "text", purpose: "text", owner: "text", legal_basis: "text" }],
+  v: "one", kind: "kind", exported: "moment", asked_from: "moment", asked_to: "moment", ...Object.fromEntries(WORDS.map((name) => [name, "text"])),
+  cameras: [{ id: "camera", title: "text", purpose: "text", owner: "text", legal_basis: "text" }],
   segments: [{ header: "text", index: "text", key: "text", size: "count", end_ns: "ns", proof: { entry: "count", index: "count", size: "count", hashes: ["text"] } }],
   files: [{ name: "text", camera: "text", stream: "text", size: "count", crc32: "count", head: "count", head_sha256: "text", fragments: ["fragment"] }],
   absent: [{ camera: "text", stream: "text", start_ns: "ns", end_ns: "ns", why: "text" }],
@@ -66,7 +69,9 @@ const LEDGER: Shape = { v: "one", checkpoint: "text", export: "count", entries: 
 
 const KINDS: Record<string, (value: unknown) => boolean> = {
   one: (value) => value === 1,
-  kind: (value) => value === "original" || value === "redacted",
+  kind: (value) => value === "original",
+  moment: (value) => typeof value === "string" && MOMENT.test(value) && !Number.isNaN(Date.parse(value)),
+  camera: (value) => typeof value === "string" && CAMERA.test(value),
   text: (value) => typeof value === "string",
   count: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
   ns: (value) => typeof value === "string" && NANOSECONDS.test(value),
@@ -101,5 +106,9 @@ function read(data: Uint8Array, shape: Shape, name: string): unknown {
   return value;
 }
 
-export const readManifest = (data: Uint8Array): Manifest => read(data, MANIFEST, "manifest.json") as Manifest;
+export function readManifest(data: Uint8Array): Manifest {
+  const found = read(data, MANIFEST, "manifest.json") as Manifest;
+  if (!found.cameras.length || !found.segments.length || !found.files.length || found.absent.length > MOST_ABSENT) throw new ProofError("the package is of nothing");
+  return found;
+}
 export const readLedger = (data: Uint8Array): Ledger => read(data, LEDGER, "ledger.json") as Ledger;

@@ -13,6 +13,8 @@ interface Looked {
   why: string;
 }
 
+const LATE_MINUTES = 15; // a segment is closed within minutes, and committed to within one more
+
 function Page() {
   const [file, setFile] = useState<File | null>(null);
   const [done, setDone] = useState(0);
@@ -69,7 +71,8 @@ const moment = (ns: bigint): string => dayTime(Number(ns / 1_000_000n));
 function Holds({ verdict }: { verdict: Verdict }) {
   const { manifest, checkpoint } = verdict;
   const cameras = manifest.cameras.map((one) => `${one.title} (${one.id})`).join(", ");
-  const witnesses = verdict.witnesses.join(", ") || t("verify.nowitness");
+  const minutes = Math.max(1, Math.ceil(Number(verdict.lateNs) / 6e10));
+  const isLate = minutes > LATE_MINUTES;
   return (
     <>
       <dl>
@@ -81,8 +84,10 @@ function Holds({ verdict }: { verdict: Verdict }) {
       <ul id="holds">
         <li>{t("verify.recorded", { city: manifest.city, cameras })}</li>
         <li>{t("verify.whole", { count: verdict.count })}</li>
+        {manifest.absent.length > 0 && <li>{t("verify.apart")}</li>}
+        <li>{isLate ? t("verify.late", { days: count(Math.round(minutes / 144) / 10) }) : t("verify.intime", { minutes })}</li>
         <li>{t("verify.logged", { entry: count(verdict.entry), at: dayTime(verdict.logged) })}</li>
-        <li>{t("verify.tree", { size: count(checkpoint.size), key: manifest.ledger, witnesses })}</li>
+        <li>{t("verify.tree", { size: count(checkpoint.size), key: manifest.ledger })}</li>
       </ul>
       <Compare verdict={verdict} />
       <h2>{t("verify.holes")}</h2>
@@ -103,7 +108,8 @@ function Holds({ verdict }: { verdict: Verdict }) {
         <li>{t("verify.whose")}</li>
         <li>{t("verify.clocks")}</li>
         <li>{t("verify.false")}</li>
-        {!verdict.witnesses.length && <li>{t("verify.split")}</li>}
+        <li>{t("verify.damaged")}</li>
+        <li>{t("verify.split", { count: verdict.unchecked })}</li>
       </ul>
       <h2>{t("verify.films")}</h2>
       {verdict.films.map(({ film, video, startNs }) => <Film key={film.name} name={film.name} video={video} startNs={startNs} />)}

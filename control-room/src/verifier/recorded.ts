@@ -21,6 +21,9 @@ export interface Recorded {
   /** SHA-256 of each sealed fragment. */
   digests: string[];
   key: CryptoKey;
+  /** The `ftyp` and `moov` of its pictures, base64. */
+  init: string;
+  endNs: bigint;
   /** The hash with which the ledger committed to it. */
   leaf: Bytes;
 }
@@ -42,14 +45,14 @@ export async function readSegment(segment: Segment): Promise<Recorded> {
   const [header, index, key] = [bytes(segment.header), bytes(segment.index), bytes(segment.key)];
   const body = new TextDecoder().decode(header.slice(HEADER_START));
   const start = /"start_wall_ns":(\d{1,19}),/.exec(body)?.[1]; // beyond what JSON's numbers say exactly here
-  let said: { camera?: unknown; stream?: unknown };
+  let said: { camera?: unknown; stream?: unknown; init?: unknown };
   try {
     said = JSON.parse(body) as typeof said;
   } catch {
     throw new ProofError("a segment's header was altered");
   }
-  const { camera, stream } = said;
-  if (start === undefined || typeof camera !== "string" || typeof stream !== "string") throw new ProofError("a segment's header was altered");
+  const { camera, stream, init } = said;
+  if (start === undefined || typeof init !== "string" || typeof camera !== "string" || typeof stream !== "string") throw new ProofError("a segment's header was altered");
   if (key.length !== KEY_BYTES || (index.length - INDEX_START) % ENTRY_BYTES || index.length <= INDEX_START) {
     throw new ProofError("a segment's key or index was altered");
   }
@@ -62,7 +65,9 @@ export async function readSegment(segment: Segment): Promise<Recorded> {
   return {
     camera,
     stream,
+    init,
     startNs: BigInt(start),
+    endNs: BigInt(segment.end_ns),
     headerDigest: await sha256(header),
     digests,
     key: await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt"]),
@@ -96,7 +101,7 @@ export async function checkFragment(data: Bytes, fields: Fields, place: bigint, 
   const digest = source.digests[fields.sequence];
   if (data.length !== fields.size || data.length < TFDT_AT + 8 || digest === undefined) throw new ProofError("a piece of footage is cut off, or of no place in its segment");
   const view = new DataView(data.buffer);
-  if (view.getBigUint64(TFDT_AT) !== place) throw new ProofError("a piece of footage does not stand where it was recorded");
+  if (place < 0n || view.getBigUint64(TFDT_AT) !== place) throw new ProofError("a piece of footage does not stand where it was recorded");
   view.setBigUint64(TFDT_AT, fields.start90k);
   const iv = new Uint8Array(12);
   new DataView(iv.buffer).setUint32(8, fields.sequence);

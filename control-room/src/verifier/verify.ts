@@ -5,10 +5,12 @@ import { isSigned, parseCheckpoint, type Checkpoint } from "../ledger/checkpoint
 import { bytes, hex, leaf, ProofError, rootOf, same, sha256, type Bytes } from "../ledger/hashing";
 import { readArchive, smallMember, type Member } from "./archive";
 import { checkSignature } from "./certificate";
+import { filmHead, SIGNATURE_BYTES, type Labels } from "./head";
 import { readLedger, readManifest, type Film, type Ledger, type Manifest, type Segment } from "./manifest";
 import { checkFragment, placeOf, readFields, readSegment, type Fields, type Recorded } from "./recorded";
 
-const MOST_BYTES = 256 << 20;
+const MOST_BYTES = 64 << 20;
+const MINUTE_NS = 60_000_000_000n;
 const SMALL = 4 << 20;
 const MOST_HEAD = 1 << 20;
 const AT_ONCE = 4;
@@ -29,7 +31,10 @@ export interface Verdict {
   entry: number;
   logged: string;
   checkpoint: Checkpoint;
-  witnesses: string[];
+  /** How long after its end the ledger committed to some of it, at most. */
+  lateNs: bigint;
+  /** How many signatures of others stand under the tree; whose they are is not known here. */
+  unchecked: number;
   holes: Hole[];
   films: { film: Film; video: Blob; startNs: bigint }[];
   count: number;
@@ -47,50 +52,72 @@ export async function verify(file: Blob, progress: (done: number) => void): Prom
   const members = await readArchive(file);
   const small = (name: string, most = SMALL): Promise<Bytes> => smallMember(file, members, name, most);
   const data = await small("manifest.json", MOST_BYTES);
-  const manifest = readManifest(data);
   const certificate = await small("certificate.der");
   await checkSignature(certificate, data, await small("manifest.sig"));
+  const manifest = readManifest(data);
   await checkMembers(manifest, members, small);
   const ledger = readLedger(await small("ledger.json", MOST_BYTES));
   const checkpoint = parseCheckpoint(ledger.checkpoint);
   if (!(await isSigned(checkpoint, manifest.ledger))) throw new ProofError("the ledger's key did not sign its tree");
   const entries = await provenEntries(ledger, checkpoint, manifest);
   const told = entries.get(ledger.export)!;
-  if (told["kind"] !== "export" || told["manifest"] !== hex(await sha256(data)) || told["certificate"] !== hex(await sha256(certificate))) {
-    throw new ProofError("the ledger's entry is of another export, or another certificate");
-  }
+  const ids = JSON.stringify(manifest.cameras.map((one) => one.id).sort());
+  const isOfIt = told["kind"] === "export" && told["manifest"] === hex(await sha256(data)) && told["certificate"] === hex(await sha256(certificate));
+  const isSaid = told["export"] === manifest.number && told["from"] === manifest.asked_from && told["to"] === manifest.asked_to && JSON.stringify(told["cameras"]) === ids;
+  if (!isOfIt || !isSaid) throw new ProofError("the ledger's entry is of another export, or says something else of it");
   const recorded: Recorded[] = [];
-  for (const segment of manifest.segments) recorded.push(await committed(segment, entries));
+  let lateNs = 0n;
+  for (const segment of manifest.segments) {
+    const found = await committed(segment, entries, ledger.export);
+    const late = nanoseconds(String(entries.get(segment.proof.entry)!["at"])) - found.endNs;
+    if (late < -MINUTE_NS) throw new ProofError("the ledger commits to footage before that was recorded");
+    if (late > lateNs) lateNs = late;
+    recorded.push(found);
+  }
+  if (new Set(recorded.map((one) => hex(one.leaf))).size !== recorded.length) throw new ProofError("a segment is in the package twice");
   const checked = new Map<string, Checked[]>();
   const films: Verdict["films"] = [];
   let done = 0;
   for (const film of manifest.files) {
-    const found = await checkFilm(file, film, members, recorded, (more) => progress((done += more)));
-    const stream = `${film.camera}/${film.stream}`;
-    checked.set(stream, [...(checked.get(stream) ?? []), ...found]);
+    const found = await checkFilm(file, film, members, { recorded, manifest, certificate }, (more) => progress((done += more)));
+    checked.set(film.camera, [...(checked.get(film.camera) ?? []), ...found]);
     const { offset, size } = members.get(film.name)!;
     films.push({ film, video: file.slice(offset, offset + size, "video/mp4"), startNs: found[0]!.fields.startNs });
   }
-  const holes = [...checked].flatMap(([stream, found]) => holesIn(stream, found, recorded, manifest));
-  for (const { id } of manifest.cameras) {
-    if (manifest.files.every((film) => film.camera !== id)) holes.push({ camera: id, ...asked(manifest), by: "nothing", why: "" });
-  }
-  const origin = manifest.ledger.split("+")[0];
+  const holes = manifest.cameras.flatMap(({ id }) => holesIn(id, checked.get(id) ?? [], recorded, manifest));
   return {
     manifest, entry: ledger.export, logged: String(told["at"]), checkpoint, holes, films,
-    witnesses: checkpoint.signatures.map((one) => one.name).filter((name) => name !== origin),
+    lateNs,
+    unchecked: checkpoint.signatures.length - 1,
     count: manifest.files.reduce((sum, film) => sum + film.fragments.length, 0),
   };
 }
 
 /** Nothing is in the package that the manifest does not list, and nothing is missing. */
 async function checkMembers(manifest: Manifest, members: Map<string, Member>, small: (name: string) => Promise<Bytes>): Promise<void> {
-  const listed = [...OWN, ...manifest.documents.map((one) => one.name), ...manifest.files.map((one) => one.name)];
-  if (listed.length !== members.size || new Set(listed).size !== listed.length || listed.some((name) => !members.has(name))) {
-    throw new ProofError("the package does not hold what it should");
-  }
+  const documents = manifest.documents.map((one) => one.name).join();
+  if (documents !== "statement.txt" && documents !== "statement.txt,verify.html") throw new ProofError("the package has other documents than exports have");
+  checkNames(manifest);
+  const small_ones = [...OWN, ...manifest.documents.map((one) => one.name)].filter((name) => name !== "statement.txt").sort();
+  const listed = ["statement.txt", ...small_ones, ...manifest.files.map((one) => one.name)];
+  if ([...members.keys()].join("\n") !== listed.join("\n")) throw new ProofError("the package does not hold what it should, in the order in which it should");
   for (const document of manifest.documents) {
     if (hex(await sha256(await small(document.name))) !== document.sha256) throw new ProofError(`${document.name} was altered`);
+  }
+}
+
+/** Cameras and films are called as exports call them, and there is one picture of each camera. */
+function checkNames(manifest: Manifest): void {
+  const cameras = new Set(manifest.cameras.map((one) => one.id));
+  const streams = new Map<string, string>();
+  const counts = new Map<string, number>();
+  if (cameras.size !== manifest.cameras.length) throw new ProofError("a camera is listed twice");
+  for (const { name, camera, stream } of manifest.files) {
+    const number = (counts.get(camera) ?? 0) + 1;
+    counts.set(camera, number);
+    if (!cameras.has(camera) || name !== `footage/${camera}-${stream}-${number}.mp4`) throw new ProofError("a film is of a camera that is not listed, or is called in another way than exports do");
+    if ((streams.get(camera) ?? stream) !== stream) throw new ProofError("there are two pictures of one camera in the package");
+    streams.set(camera, stream);
   }
 }
 
@@ -111,11 +138,11 @@ async function provenEntries(ledger: Ledger, checkpoint: Checkpoint, manifest: M
 }
 
 /** A segment, once it is known that the ledger committed to it. */
-async function committed(segment: Segment, entries: Map<number, Facts>): Promise<Recorded> {
+async function committed(segment: Segment, entries: Map<number, Facts>, ordered: number): Promise<Recorded> {
   const { entry, index, size, hashes } = segment.proof;
   const facts = entries.get(entry);
   const found = await readSegment(segment);
-  if (facts?.["kind"] !== "footage" || facts["segments"] !== size) throw new ProofError(`entry ${entry} of the ledger does not commit to this footage`);
+  if (facts?.["kind"] !== "footage" || facts["segments"] !== size || entry >= ordered) throw new ProofError(`entry ${entry} of the ledger does not commit to this footage`);
   const root = await rootOf(found.leaf, index, size, hashes.map(hash));
   if (!same(root, hash(String(facts["root"])))) throw new ProofError(`entry ${entry} of the ledger does not commit to this footage`);
   return found;
@@ -128,13 +155,23 @@ function hash(base64: string): Bytes {
 }
 
 /** A film's pieces, once each is what was recorded, and nothing else is in the film. */
-async function checkFilm(file: Blob, film: Film, members: Map<string, Member>, recorded: Recorded[], progress: (more: number) => void): Promise<Checked[]> {
+interface Known {
+  recorded: Recorded[];
+  manifest: Manifest;
+  certificate: Bytes;
+}
+
+async function checkFilm(file: Blob, film: Film, members: Map<string, Member>, { recorded, manifest, certificate }: Known, progress: (more: number) => void): Promise<Checked[]> {
   const member = members.get(film.name)!;
-  if (!film.name.startsWith("footage/") || member.size !== film.size || member.crc !== film.crc32 || film.head > Math.min(MOST_HEAD, film.size)) {
+  if (member.size !== film.size || member.crc !== film.crc32 || film.head > Math.min(MOST_HEAD, film.size)) {
     throw new ProofError(`${film.name} is not as long as it was, or its CRC was altered`);
   }
   const slice = async (at: number, size: number): Promise<Bytes> => new Uint8Array(await file.slice(member.offset + at, member.offset + at + size).arrayBuffer());
-  if (hex(await sha256(await slice(0, film.head))) !== film.head_sha256) throw new ProofError(`the beginning of ${film.name} was altered`);
+  const head = await slice(0, film.head);
+  if (hex(await sha256(head)) !== film.head_sha256) throw new ProofError(`the beginning of ${film.name} was altered`);
+  const [first = [-1, ""]] = film.fragments;
+  const kind = recorded[first[0]]?.init;
+  checkHead(head, kind ?? "", { unit: `civicam, ${manifest.city}`, operator: manifest.operator, exportedNs: nanoseconds(manifest.exported), camera: film.camera, stream: film.stream, startNs: readFields(first[1]).startNs }, certificate);
   const found: Checked[] = [];
   const keys: [place: bigint, offset: number][] = [];
   const waiting = new Set<Promise<void>>();
@@ -142,7 +179,7 @@ async function checkFilm(file: Blob, film: Film, members: Map<string, Member>, r
   for (const [segment, raw] of film.fragments) {
     const source = recorded[segment];
     const fields = readFields(raw);
-    if (!source || source.camera !== film.camera || source.stream !== film.stream) throw new ProofError("a piece of footage is of another camera");
+    if (!source || source.camera !== film.camera || source.stream !== film.stream || source.init !== kind) throw new ProofError("a piece of footage is of another camera, or another kind");
     const place = placeOf(fields.startNs, found[0]?.fields.startNs ?? fields.startNs);
     const from = at;
     const work = slice(from, fields.size).then((data) => checkFragment(data, fields, place, source)).then(() => progress(fields.size));
@@ -159,6 +196,14 @@ async function checkFilm(file: Blob, film: Film, members: Map<string, Member>, r
   const ending = filmEnd(keys);
   if (!same(await slice(at, ending.length), ending) || at + ending.length !== film.size) throw new ProofError(`the end of ${film.name} was altered`);
   return found;
+}
+
+/** A film begins with what belongs there, and nothing else: only its signature is not known beforehand. */
+function checkHead(head: Bytes, init: string, labels: Labels, certificate: Bytes): void {
+  const { data, signatureAt } = filmHead(bytes(init), labels, certificate);
+  const known = head.slice();
+  known.fill(0, signatureAt, signatureAt + SIGNATURE_BYTES);
+  if (!same(known, data)) throw new ProofError("a film begins with something else than exports do");
 }
 
 /** The `mfra` box of key pictures (ISO/IEC 14496-12, 8.8.9). */
@@ -193,49 +238,65 @@ const nanoseconds = (moment: string): bigint => {
 
 const asked = (manifest: Manifest): { start: bigint; end: bigint } => ({ start: nanoseconds(manifest.asked_from), end: nanoseconds(manifest.asked_to) });
 
+type Stretch = { start: bigint; end: bigint };
+
+/** What of `hole` none of `others` covers; they are in order. */
+function without(hole: Stretch, others: Stretch[]): Stretch[] {
+  const left: Stretch[] = [];
+  let open = hole.start;
+  for (const other of others) {
+    if (other.end <= open || other.start >= hole.end) continue;
+    if (other.start > open) left.push({ start: open, end: other.start });
+    open = other.end;
+  }
+  if (open < hole.end) left.push({ start: open, end: hole.end });
+  return left;
+}
+
 /** The stretches without footage, each with why; throws `ProofError` where something was cut out, added or moved. */
-function holesIn(stream: string, found: Checked[], recorded: Recorded[], manifest: Manifest): Hole[] {
-  const [camera = ""] = stream.split("/");
+function holesIn(camera: string, found: Checked[], recorded: Recorded[], manifest: Manifest): Hole[] {
   const absent = manifest.absent
-    .filter((one) => `${one.camera}/${one.stream}` === stream)
-    .map((one) => ({ start: BigInt(one.start_ns), end: BigInt(one.end_ns), why: one.why }));
+    .filter((one) => one.camera === camera)
+    .map((one) => ({ start: BigInt(one.start_ns), end: BigInt(one.end_ns), why: one.why }))
+    .sort((one, other) => (one.start < other.start ? -1 : 1));
   const { start, end } = asked(manifest);
   const seen = new Set<string>();
   const holes: Hole[] = [];
+  /** A hole in parts: what the city says is absent, and the rest. */
+  const explain = (hole: Stretch, by: Hole["by"], why: string): void => {
+    if (hole.start >= hole.end) return;
+    for (const one of absent) {
+      const part = { start: one.start > hole.start ? one.start : hole.start, end: one.end < hole.end ? one.end : hole.end };
+      if (part.start < part.end) holes.push({ camera, ...part, by: "city", why: one.why });
+    }
+    for (const part of without(hole, absent)) holes.push({ camera, ...part, by, why });
+  };
   let covered = start;
   found.forEach((one, at) => {
-    const place = `${one.segment} ${one.fields.sequence}`;
+    const { segment, fields } = one;
+    const place = `${segment} ${fields.sequence}`;
     if (seen.has(place)) throw new ProofError(`a piece of ${camera} is in the package twice`);
     seen.add(place);
     if (at) checkOrder(camera, found[at - 1]!, one, recorded, absent);
-    if (one.fields.isDamaged) return;
-    if (one.fields.startNs > covered) {
-      const told = absent.filter((other) => other.start < one.fields.startNs && other.end > covered);
-      if (told.length) holes.push(...told.map((other) => ({ camera, ...other, by: "city" as const })));
-      else holes.push({ camera, start: covered, end: one.fields.startNs, by: one.fields.cause ? "recording" : "nothing", why: one.fields.cause });
+    if (fields.isDamaged) return;
+    if (fields.startNs > covered) {
+      const told = fields.startNs - fields.gapNs > covered ? fields.startNs - fields.gapNs : covered;
+      explain({ start: covered, end: told }, "nothing", "");
+      explain({ start: told, end: fields.startNs }, "recording", fields.cause);
     }
-    if (one.fields.endNs > covered) covered = one.fields.endNs;
+    if (fields.endNs > covered) covered = fields.endNs;
   });
-  if (covered < end) {
-    const told = absent.filter((one) => one.end > covered);
-    if (told.length) holes.push(...told.map((one) => ({ camera, ...one, by: "city" as const })));
-    else holes.push({ camera, start: covered, end, by: "nothing", why: "" });
-  }
+  explain({ start: covered, end }, "nothing", "");
   return holes;
 }
 
 /** A piece follows on the one before, or what is between is accounted for. */
-function checkOrder(camera: string, before: Checked, one: Checked, recorded: Recorded[], absent: { start: bigint; end: bigint }[]): void {
+function checkOrder(camera: string, before: Checked, one: Checked, recorded: Recorded[], absent: Stretch[]): void {
   if (one.segment === before.segment && one.fields.sequence === before.fields.sequence + 1) return;
-  const isNext = one.segment > before.segment && before.isLast && one.fields.sequence === 0;
+  const goesOn = one.segment > before.segment && recorded[one.segment]!.startNs >= recorded[before.segment]!.startNs;
   const hole = { start: before.fields.endNs, end: one.fields.startNs };
-  const isExplained = hole.end - hole.start <= one.fields.gapNs;
-  const goesOn = recorded[one.segment]!.startNs >= recorded[before.segment]!.startNs;
-  if (isNext && isExplained && (goesOn || before.fields.isDamaged)) return;
-  let open = hole.start;
-  for (const other of [...absent].sort((a, b) => (a.start < b.start ? -1 : 1))) {
-    if (other.start <= open && other.end > open) open = other.end;
-  }
-  if (hole.start < hole.end && one.segment >= before.segment && open >= hole.end) return;
+  if (goesOn && before.isLast && one.fields.sequence === 0 && hole.end - hole.start <= one.fields.gapNs) return;
+  const isSame = one.segment === before.segment && one.fields.sequence > before.fields.sequence;
+  if ((goesOn || isSame) && hole.start < hole.end && !without(hole, absent).length) return;
   throw new ProofError(`footage of ${camera} was cut out, or put in another order`);
 }

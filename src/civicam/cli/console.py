@@ -43,6 +43,11 @@ def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def printable(text: str) -> str:
+    """A line with what a terminal would act upon written out: what comes from a file must not write on the screen."""
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+
+
 def warn(text: str) -> None:
     """Prints a line to stderr."""
     sys.stderr.write(text + "\n")

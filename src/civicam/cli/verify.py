@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from civicam.cli.console import JsonOption, progress_bar, say, say_json
+from civicam.cli.console import JsonOption, printable, progress_bar, say, say_json
 
 if TYPE_CHECKING:
     from civicam.evidence.verify import Verdict
@@ -47,13 +47,15 @@ def verify(
                 tell(done, total)
 
             found = verifier.verify(file, witnesses, progress)
+        if (key or witnesses) and found.manifest is None:
+            raise EvidenceError("an MP4 alone is bound to no ledger: verify the whole package")
         if key and found.manifest is not None and found.manifest.ledger != key.strip():
             raise EvidenceError(f"the ledger is not that of the key you gave, but of {found.manifest.ledger}")
     except EvidenceError as error:
         if as_json:
             say_json({"holds": False, "why": error.what})
         else:
-            say(f"IT DOES NOT HOLD: {error.what}.")
+            say(printable(f"IT DOES NOT HOLD: {error.what}."))
         raise typer.Exit(1) from None
     if as_json:
         say_json({"holds": True, **_told(found)})
@@ -73,14 +75,14 @@ def _told(found: "Verdict") -> dict[str, object]:
 def _show(found: "Verdict") -> None:
     from civicam.ledger.encoding import moment
 
-    say("IT HOLDS.")
+    say("IT HOLDS." if found.manifest else "IT WAS NOT CHANGED SINCE IT WAS SIGNED, by whoever that was.")
     for words in found.holds:
-        say(f"  + {words}")
+        say(printable(f"  + {words}"))
     holes = [(camera, *hole) for camera, holes in found.holes.items() for hole in holes]
     if holes:
         say("Within what was asked for there is no footage:")
     for camera, (start_ns, end_ns), why in holes:
-        say(f"  . {camera}, {moment(start_ns)} to {moment(end_ns)}: {why}")
+        say(printable(f"  . {camera}, {moment(start_ns)} to {moment(end_ns)}: {why}"))
     say("It is not proven:")
     for words in found.unproven:
-        say(f"  ? {words}")
+        say(printable(f"  ? {words}"))

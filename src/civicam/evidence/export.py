@@ -27,7 +27,6 @@ from civicam.evidence.manifest import (
     LEDGER,
     MANIFEST,
     SIGNATURE,
-    STATEMENT,
     AbsentModel,
     CameraModel,
     DocumentModel,
@@ -37,7 +36,9 @@ from civicam.evidence.manifest import (
     Manifest,
     ProofModel,
     SegmentModel,
+    reading_order,
     to_bytes,
+    unit_of,
 )
 from civicam.evidence.package import crc_of, write_package
 from civicam.footage.fragment import Fragment, FragmentHeader
@@ -46,6 +47,7 @@ from civicam.footage.layout import SegmentName, closed_path
 from civicam.footage.reader import SegmentReader
 from civicam.footage.segment_format import IndexEntry, pack_entry, pack_fields, pack_index
 from civicam.footage.volume import Volume
+from civicam.ledger.durable import write_whole
 from civicam.ledger.encoding import moment
 from civicam.ledger.merkle import inclusion_proof, leaf_hash, root_of
 from civicam.ledger.published import Published
@@ -55,9 +57,11 @@ Progress = Callable[[int], None]
 """Is told of how many bytes more were exported."""
 
 PACKAGE: Final = "export.zip"
+_STREAMS: Final = "*.stream"
 _AT_ONCE: Final = 2
 """Streams: opening and hashing let go of the interpreter, so they take two cores."""
-MOST_NS: Final = 24 * 3600 * 1_000_000_000
+MOST_NS: Final = 100 * 3600 * 1_000_000_000
+"""Of all cameras together: so much stays well within what verifiers read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,8 @@ def make(order: Order, archive: Archive, seal: Seal, folder: Path, progress: Pro
         CatalogueError: the catalogue cannot be read.
         OSError: the files cannot be written.
     """
-    if not 0 < order.window[1] - order.window[0] <= MOST_NS:
-        raise EvidenceError("an export is of more than nothing and of a day at most", fix="ask for several")
+    if not 0 < order.window[1] - order.window[0] <= MOST_NS // max(1, len(order.cameras)):
+        raise EvidenceError("an export is of more than nothing and of 100 hours at most", fix="ask for several")
     (folder / FOOTAGE).mkdir(parents=True, exist_ok=True)
     found = [_Stream(order, camera, archive, (seal, folder, progress)) for camera in sorted(order.cameras)]
     with ThreadPoolExecutor(_AT_ONCE, "export") as pool:
@@ -257,19 +261,14 @@ def package(made: Made, proof: LedgerProof, progress: Progress) -> Path:
     folder, manifest = made.folder, made.manifest
     (folder / LEDGER).write_bytes(to_bytes(proof))
     small = [MANIFEST, SIGNATURE, CERTIFICATE, LEDGER, *(one.name for one in manifest.documents)]
-    members = [(name, folder / name, crc_of(folder / name)) for name in sorted(small, key=_reading_order)]
+    members = [(name, folder / name, crc_of(folder / name)) for name in sorted(small, key=reading_order)]
     members += [(one.name, folder / one.name, one.crc32) for one in manifest.files]
     target = folder / PACKAGE
     write_package(target, members, progress)
     shutil.rmtree(folder / FOOTAGE)
-    for path in (*(folder / name for name in small), *folder.glob("*.json")):
+    for path in (*(folder / name for name in small), *folder.glob(_STREAMS)):
         path.unlink(missing_ok=True)
     return target
-
-
-def _reading_order(name: str) -> tuple[bool, str]:
-    """What people read comes first."""
-    return name != STATEMENT, name
 
 
 class _Stream:
@@ -281,7 +280,7 @@ class _Stream:
         self._seal, self._folder, self._progress = into
         self._key = StreamKey(camera, order.stream)
         self._made = _Files()
-        self._done = self._folder / f"{camera}-{order.stream}.json"
+        self._done = self._folder / f"{camera}.{order.stream}.stream"
         self._writer: _Writer | None = None
         catalogue = archive.catalogue
         self._entries = catalogue.commitments(self._key, order.window)
@@ -296,7 +295,7 @@ class _Stream:
     def make(self) -> _Files:
         """All files of the stream; those of an attempt before, where it came to its end."""
         if self._done.exists():
-            self._made = _Files.from_json(self._done.read_text("utf-8"))
+            self._made = _Files.from_json(self._done.read_text("utf-8"))  # written whole, and durably
             self._progress(sum(one.size for one in self._made.files))
             return self._made
         try:
@@ -306,9 +305,7 @@ class _Stream:
         finally:
             if self._writer is not None:
                 self._writer.abandon()
-        draft = self._done.with_suffix(".part")
-        draft.write_text(self._made.to_json(), "utf-8")
-        draft.replace(self._done)
+        write_whole(self._done, self._made.to_json().encode())
         return self._made
 
     def _take(self, row: Segment, entry: int) -> None:
@@ -391,7 +388,7 @@ class _Stream:
         self._close()
         name = f"{FOOTAGE}{self._key.camera}-{self._key.stream}-{len(self._made.files) + 1}.mp4"
         labels = mp4.Labels(
-            unit=f"civicam, {self._order.city}",
+            unit=unit_of(self._order.city),
             operator=self._order.operator,
             at_ns=self._order.at_ns,
             source=self._key.camera,

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from civicam.core.errors import EvidenceError, LedgerError
-from civicam.ledger.encoding import canonical
+from civicam.ledger.encoding import canonical, moment
 
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
@@ -20,7 +20,9 @@ LEDGER: Final = "ledger.json"
 STATEMENT: Final = "statement.txt"
 FOOTAGE: Final = "footage/"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MOST_BYTES: Final = 256 << 20
+MOST_BYTES: Final = 64 << 20
+_NANOSECONDS: Final = "^(?:0|[1-9][0-9]{0,18})$"
+_MOST_ABSENT: Final = 10_000
 
 
 class _Model(BaseModel):
@@ -43,7 +45,7 @@ class SegmentModel(_Model):
     index: str = Field(description="Its index, base64: the SHA-256 of each sealed fragment.")
     key: str = Field(description="The key that seals it alone, base64.")
     size: int = Field(gt=0, description="Its length, bytes.")
-    end_ns: str = Field(pattern="^[0-9]{1,19}$", description="When it ends, ns since 1970.")
+    end_ns: str = Field(pattern=_NANOSECONDS, description="When it ends, ns since 1970.")
     proof: ProofModel
 
 
@@ -67,15 +69,15 @@ class AbsentModel(_Model):
 
     camera: str
     stream: str
-    start_ns: str = Field(pattern="^[0-9]{1,19}$")
-    end_ns: str = Field(pattern="^[0-9]{1,19}$")
+    start_ns: str = Field(pattern=_NANOSECONDS)
+    end_ns: str = Field(pattern=_NANOSECONDS)
     why: str
 
 
 class CameraModel(_Model):
     """A camera of which there is footage, as the city's register has it."""
 
-    id: str
+    id: str = Field(pattern="^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
     title: str
     purpose: str
     owner: str
@@ -93,7 +95,7 @@ class Manifest(_Model):
     """All that an export says of itself."""
 
     v: Literal[1] = 1
-    kind: Literal["original", "redacted"]
+    kind: Literal["original"]
     number: str
     city: str
     ledger: str = Field(description="The key with which the city signs its ledger (C2SP signed-note).")
@@ -103,10 +105,10 @@ class Manifest(_Model):
     case: str
     asked_from: str
     asked_to: str
-    cameras: list[CameraModel]
-    segments: list[SegmentModel]
-    files: list[FileModel]
-    absent: list[AbsentModel]
+    cameras: list[CameraModel] = Field(min_length=1)
+    segments: list[SegmentModel] = Field(min_length=1)
+    files: list[FileModel] = Field(min_length=1)
+    absent: list[AbsentModel] = Field(max_length=_MOST_ABSENT)
     documents: list[DocumentModel]
 
 
@@ -144,8 +146,20 @@ def parse_moment(text: str) -> int:
     try:
         found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     except ValueError:
-        raise EvidenceError(f"{text!r} is no moment") from None
+        raise EvidenceError("the package says a moment that is none") from None
+    if moment(int(found.timestamp()) * 1_000_000_000)[:19] != text[:19] or len(text) != len("2026-03-01T00:00:00.000Z"):
+        raise EvidenceError("the package says a moment in another way than exports do")
     return ((found - _EPOCH) // timedelta(milliseconds=1)) * 1_000_000
+
+
+def reading_order(name: str) -> tuple[bool, str]:
+    """What people read comes first in a package."""
+    return name != STATEMENT, name
+
+
+def unit_of(city: str) -> str:
+    """What exported a film, as it says itself."""
+    return f"civicam, {city}"
 
 
 def read_manifest(data: bytes) -> Manifest:

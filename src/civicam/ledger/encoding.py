@@ -61,9 +61,10 @@ def decode(data: bytes) -> dict[str, Any]:
     """
     try:
         fields = json.loads(data)
+        is_canonical = isinstance(fields, dict) and canonical(fields) == data
     except (ValueError, RecursionError):
         raise LedgerError("these bytes are no entry") from None
-    if not isinstance(fields, dict) or canonical(fields) != data or fields.get("v") != VERSION:
+    if not isinstance(fields, dict) or not is_canonical or fields.get("v") != VERSION:
         raise LedgerError("this is no entry of a version that is known here")
     if fields.get("kind") not in set(Kind) or not isinstance(fields.get("at"), str):
         raise LedgerError("an entry says what happened, and when")

@@ -11,17 +11,19 @@ import os
 import secrets
 import shutil
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
 
 from civicam.access.decide import HOUR_NS, Action, Ask, live_grant
-from civicam.access.models import Grant, GrantState
+from civicam.access.models import Grant, GrantState, PersonState
 from civicam.access.office import Office
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
@@ -38,7 +40,7 @@ from civicam.core.ids import CameraId, StreamName
 from civicam.core.spans import Span
 from civicam.evidence import export
 from civicam.evidence.certificate import open_seal
-from civicam.evidence.export import PACKAGE, Archive, Order
+from civicam.evidence.export import MOST_NS, PACKAGE, Archive, Order
 from civicam.evidence.statement import VERIFIER, statement, verifier_page
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
@@ -51,7 +53,9 @@ from civicam.web.bearer import Caller
 _T = TypeVar("_T")
 LONGEST_LINK_NS: Final = 14 * 24 * HOUR_NS
 _MOST_WAITING: Final = 16
-_ORDER: Final = "order.json"
+_ORDER: Final = "order.sealed"
+_COUNTER: Final = "last"
+_ONE_RECEIVING_NS: Final = HOUR_NS
 _CONTEXT: Final = "export"
 _POLL_S: Final = 2.0
 _WRITTEN_WITHIN_NS: Final = 900_000_000_000
@@ -104,6 +108,8 @@ class Export:
         done_bytes: how much of it is done.
         why: it failed.
         received: how often the link gave it out.
+        entry: the ledger's entry that says that it was made, once there is one.
+        manifest: of which manifest that is, SHA-256.
     """
 
     number: int
@@ -117,6 +123,8 @@ class Export:
     done_bytes: int = 0
     why: str = ""
     received: int = 0
+    entry: int | None = None
+    manifest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +159,13 @@ class Exports:
     def __init__(self, places: Places, office: Office) -> None:
         self._places, self._office = places, office
         self._known: dict[int, Export] = {}
-        self._waiting: asyncio.Queue[int] = asyncio.Queue(_MOST_WAITING)
-        self._thread = ThreadPoolExecutor(1, "export")
+        self._waiting: asyncio.Queue[int] = asyncio.Queue()
+        self._last = 0
+        self._ordering = asyncio.Lock()
+        self._given_ns: dict[int, int] = {}
+        self._ends = threading.Event()
+        self._making = ThreadPoolExecutor(1, "export")
+        self._small = ThreadPoolExecutor(1, "export-order")
         self.trouble = ""
 
     @asynccontextmanager
@@ -161,16 +174,18 @@ class Exports:
         await self._on(lambda: self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True))
         await self._on(self._load)
         for one in self._known.values():
-            if one.state is ExportState.MAKING and not self._waiting.full():
+            if one.state is ExportState.MAKING:
                 self._waiting.put_nowait(one.number)
         tasks = [asyncio.create_task(self._keep_making()), asyncio.create_task(self._keep_lapsing())]
         try:
             yield self
         finally:
+            self._ends.set()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            self._thread.shutdown(cancel_futures=True)
+            for pool in (self._making, self._small):
+                await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
     def listed(self) -> list[Export]:
         """All that are known, the newest first."""
@@ -190,10 +205,16 @@ class Exports:
             raise RequestError("an export is for somebody", fix="say who will have it")
         if not HOUR_NS <= wanted.lasts_ns <= LONGEST_LINK_NS:
             raise RequestError("a link holds for an hour to 14 days")
-        if self._waiting.full():
+        if not 0 < wanted.window[1] - wanted.window[0] <= MOST_NS // len(wanted.cameras):
+            raise RequestError("an export is of 100 hours at most, all its cameras together", fix="order several")
+        async with self._ordering:
+            return await self._ordered(caller, wanted, grant)
+
+    async def _ordered(self, caller: Caller, wanted: Wanted, grant: Grant) -> tuple[Export, str]:
+        if sum(one.state is ExportState.MAKING for one in self._known.values()) >= _MOST_WAITING:
             raise BusyError("too many exports are being made", fix="try again when one is ready")
         now_ns = self._office.clock.wall_ns()
-        number, secret = max(self._known, default=0) + 1, secrets.token_urlsafe(_SECRET_BYTES)
+        number, secret = self._last + 1, secrets.token_urlsafe(_SECRET_BYTES)
         name = await self._office.in_thread(lambda: self._office.name_of(caller.who.person))
         verifier = str(await self._on(lambda: read_verifier(self._places.ledger)))
         made = Export(
@@ -215,8 +236,9 @@ class Exports:
             now_ns + wanted.lasts_ns,
             sha256(secret.encode()).hexdigest(),
         )
-        self._known[number] = made
         await self._on(lambda: self._save(made))
+        self._last = number
+        self._known[number] = made
         self._waiting.put_nowait(number)
         return made, secret
 
@@ -225,7 +247,7 @@ class Exports:
         digest = sha256(secret.encode()).hexdigest()
         now_ns = self._office.clock.wall_ns()
         for one in self._known.values():
-            if secrets.compare_digest(one.secret, digest) and one.until_ns > now_ns:
+            if secrets.compare_digest(one.secret, digest) and one.until_ns > now_ns and self._may_leave(one):
                 return one
         raise NotFoundError("there is no such link, or it has lapsed", fix="ask whoever sent it for a new one")
 
@@ -240,11 +262,22 @@ class Exports:
         path = self._folder(found.number) / PACKAGE
         if found.state is not ExportState.READY or not path.exists():
             raise NotFoundError("the package is not ready", fix="try again in a while")
-        facts: dict[str, Value] = {"what": "given out", "export": found.number}
-        await self._office.write(Draft(Kind.EXPORT, facts, {"exported-by": Part(found.person)}))
-        found.received += 1
-        await self._on(lambda: self._save(found))
+        # Browsers and download programs ask for a file in parts, and again: that is one receiving.
+        now_ns = self._office.clock.monotonic_ns()
+        if found.number not in self._given_ns or now_ns - self._given_ns[found.number] > _ONE_RECEIVING_NS:
+            facts: dict[str, Value] = {"what": "given out", "export": str(found.number)}
+            await self._office.write(Draft(Kind.EXPORT, facts, {"exported-by": Part(found.person)}))
+            self._given_ns[found.number] = now_ns
+            found.received += 1
+            await self._on(lambda: self._save(found))
         return found, path
+
+    def _may_leave(self, one: Export) -> bool:
+        """Whether what an export is of may still leave: nobody took the grant back, and who exported it is here."""
+        state = self._office.state
+        grant, person = state.grants.get(one.grant), state.people.get(one.person)
+        is_here = person is not None and person.state is PersonState.ACTIVE
+        return is_here and grant is not None and grant.state is not GrantState.REVOKED
 
     def _granted(self, caller: Caller, wanted: Wanted) -> Grant:
         """The grant, once it is decided that it holds for all that is wanted."""
@@ -264,27 +297,31 @@ class Exports:
             one = self._known[number]
             try:
                 await self._make(one)
-            except (CivicamError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - one export that cannot be made must not end all others
                 sys.stderr.write(f"civicam web: export {number}: {error}\n")
                 one.state = ExportState.FAILED
-                one.why = error.what if isinstance(error, CivicamError) else "a file cannot be written"
-                await self._on(lambda one=one: self._clear(one))  # type: ignore[misc]
+                one.why = error.what if isinstance(error, CivicamError) else "it cannot be made; the log says why"
+                await self._on(partial(self._clear, one))
 
     async def _make(self, one: Export) -> None:
         """All of it. Whoever lost the grant meanwhile gets nothing."""
         folder = self._folder(one.number)
         made, digest, fingerprint = await self._filmed(one, folder)
-        if self._office.state.grants[one.grant].state is GrantState.REVOKED:
+        if not self._may_leave(one):
             raise NotAllowedError("the grant was ended before the export was made")
-        receipt = await self._office.write(_made_draft(one, digest, fingerprint))
+        if one.entry is None or one.manifest != digest.hex():
+            receipt = await self._office.write(_made_draft(one, digest, fingerprint))
+            one.entry, one.manifest = receipt.index, digest.hex()
+            await self._on(lambda: self._save(one))
+        index = one.entry
         while True:
             published = await self._on(lambda: read_published(self._places.ledger))
-            if published.reader.size > receipt.index:
+            if published.reader.size > index:
                 break
             await self._office.clock.sleep(_POLL_S)
         entries = export.entries_of(made.manifest)
-        proof = await self._on(lambda: export.prove(published, receipt.index, entries))
-        await self._on(lambda: export.package(made, proof, _ignore))
+        proof = await self._on(lambda: export.prove(published, index, entries))
+        await self._on_making(lambda: export.package(made, proof, _ignore))
         one.state, one.done_bytes = ExportState.READY, one.total_bytes
         await self._on(lambda: self._save(one))
 
@@ -293,7 +330,7 @@ class Exports:
         begun_ns = self._office.clock.monotonic_ns()
         while True:
             try:
-                return await self._on(lambda: self._film(one, folder))
+                return await self._on_making(lambda: self._film(one, folder))
             except NotWrittenYetError:
                 if self._office.clock.monotonic_ns() - begun_ns > _WRITTEN_WITHIN_NS:
                     raise
@@ -305,6 +342,8 @@ class Exports:
         seal = open_seal(places.folder, places.city, places.city_key, now_ns)
 
         def progress(more: int) -> None:
+            if self._ends.is_set():
+                raise BusyError("the city stops; the export goes on when it runs again")
             one.done_bytes = min(one.done_bytes + more, one.total_bytes)
 
         with Catalogue.open(places.catalogue) as catalogue:
@@ -321,13 +360,10 @@ class Exports:
         while True:
             now_ns = self._office.clock.wall_ns()
             for one in list(self._known.values()):
-                if one.until_ns <= now_ns and one.state in {ExportState.READY, ExportState.FAILED}:
-                    one.state = ExportState.LAPSED
-                    try:
-                        await self._on(lambda one=one: shutil.rmtree(self._folder(one.number), ignore_errors=True))  # type: ignore[misc]
-                    except OSError as error:
-                        self.trouble = f"a lapsed export cannot be deleted: {error.strerror}"
+                is_over = one.until_ns <= now_ns or not self._office.keys.is_known(one.person)
+                if is_over and one.state is not ExportState.MAKING:
                     self._known.pop(one.number)
+                    await self._on(partial(self._remove, self._folder(one.number)))
             await self._office.clock.sleep(_LAPSE_EVERY_S)
 
     # Files
@@ -337,10 +373,13 @@ class Exports:
 
     def _save(self, one: Export) -> None:
         folder = self._folder(one.number)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+            (self._places.folder / _COUNTER).write_text(str(one.number), "utf-8")
         plain = json.dumps(
             {"order": asdict(one.order), "grant": one.grant, "until_ns": one.until_ns, "secret": one.secret,
-             "state": one.state, "received": one.received, "total_bytes": one.total_bytes, "why": one.why}
+             "state": one.state, "received": one.received, "total_bytes": one.total_bytes, "why": one.why,
+             "entry": one.entry, "manifest": one.manifest}
         ).encode()  # fmt: skip
         sealed = self._office.keys.seal(one.person, plain, f"{_CONTEXT}:{one.number}")
         draft = folder / f".{_ORDER}"
@@ -352,12 +391,31 @@ class Exports:
         draft.replace(folder / _ORDER)
 
     def _clear(self, one: Export) -> None:
-        """Takes away what was made of an export that failed, and keeps that it did."""
-        shutil.rmtree(self._folder(one.number), ignore_errors=True)
-        self._save(one)
+        """Takes away what was made of an export that failed, and keeps that it did, unless who ordered it is gone."""
+        self._remove(self._folder(one.number))
+        try:
+            self._save(one)
+        except (CivicamError, OSError) as error:
+            sys.stderr.write(f"civicam web: export {one.number}: {error}\n")
+
+    def _remove(self, folder: Path) -> None:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self.trouble = f"an export cannot be deleted: {error.strerror}"
 
     def _load(self) -> None:
-        """Finds what a run before left; what was ordered by somebody who was forgotten goes."""
+        """Finds what a run before left; what nobody ordered, or somebody who was forgotten, goes."""
+        folders = [path for path in self._places.folder.iterdir() if path.is_dir() and path.name.isdecimal()]
+        # A number that was given away once is never given again: not even if nothing is left but the ledger's entries.
+        counter = self._places.folder / _COUNTER
+        written = int(counter.read_text("utf-8")) if counter.exists() else 0
+        self._last = max([written, *(int(path.name) for path in folders)])
+        for path in folders:
+            if not (path / _ORDER).exists():
+                self._remove(path)
         for path in sorted(self._places.folder.glob(f"*/{_ORDER}")):
             try:
                 raw = json.loads(path.read_text("utf-8"))
@@ -365,7 +423,7 @@ class Exports:
                 sealed = base64.b64decode(raw["sealed"])
                 found = json.loads(self._office.keys.open(person, sealed, f"{_CONTEXT}:{number}"))
             except KeyMissingError:
-                shutil.rmtree(path.parent, ignore_errors=True)
+                self._remove(path.parent)
                 continue
             except (CivicamError, OSError, ValueError, KeyError) as error:
                 self.trouble = f"an order for an export cannot be read: {error}"
@@ -390,10 +448,16 @@ class Exports:
                 found["total_bytes"] if found["state"] == ExportState.READY else 0,
                 found["why"],
                 found["received"],
+                found["entry"],
+                found["manifest"],
             )
 
     async def _on(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.get_running_loop().run_in_executor(self._small, work)
+
+    async def _on_making(self, work: Callable[[], _T]) -> _T:
+        """What takes long, one export after the other."""
+        return await asyncio.get_running_loop().run_in_executor(self._making, work)
 
 
 def _made_draft(one: Export, digest: bytes, fingerprint: str) -> Draft:
@@ -401,7 +465,7 @@ def _made_draft(one: Export, digest: bytes, fingerprint: str) -> Draft:
     order = one.order
     facts: dict[str, Value] = {
         "what": "made",
-        "export": one.number,
+        "export": str(one.number),
         "manifest": digest.hex(),
         "certificate": fingerprint,
         "grant": one.grant,
