@@ -259,6 +259,29 @@ def test_a_disk_too_small_for_the_days_asked_for_is_told_early(tmp_path: Path) -
     assert [alarm.split(":")[0] for alarm in done.alarms] == ["volume main is full in about 0 hours"]
 
 
+def test_held_footage_that_leaves_no_room_for_the_days_of_all_else_is_told_days_ahead(tmp_path: Path) -> None:
+    made = Recorded.make(tmp_path, KEYS[:1])
+    disk = SmallDisk("main", made.volume.root, 1000)
+    disk.capacity_bytes = 10_000_000_000
+    start_ns = START_NS + 61 * S
+    with Catalogue.open(made.path) as catalogue:
+        free_bytes = disk.free_bytes()
+        retention = Retention(catalogue, [disk], RetentionPolicy(DAY_NS))
+        retention.round(start_ns)
+        made.record(catalogue, KEYS[0], START_NS + 100 * S)
+        a_day = (free_bytes - disk.free_bytes()) * 864
+        catalogue.add_hold(KEYS[0].camera, (START_NS, START_NS + 10 * S), "case 1", now_ns=start_ns)
+        held = catalogue.held_bytes()["main"]
+        told = []
+        for days in (2.0, 0.5):
+            retention.policy = RetentionPolicy(DAY_NS, limit_bytes={"main": held + round(days * a_day)})
+            done = retention.round(start_ns + 100 * S)
+            assert done.deleted == []
+            told.append([alarm for alarm in done.alarms if "held footage" in alarm])
+    assert told[0] == []
+    assert "all else is kept for 0.5 days there, and 1.0 are asked for" in told[1][0]
+
+
 @pytest.mark.parametrize("call", ["create", "remove"])
 def test_a_disk_that_deletes_nothing_costs_the_catalogue_nothing(tmp_path: Path, call: str) -> None:
     made = Recorded.make(tmp_path)

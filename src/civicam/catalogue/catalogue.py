@@ -374,6 +374,15 @@ class Catalogue:
 
     # Holds
 
+    def held_bytes(self) -> dict[str, int]:
+        """Returns how much footage is held, by volume."""
+        return dict(
+            self._database.query(
+                "SELECT name, sum(segments.size_bytes) FROM segments JOIN volumes ON volumes.id = volume_id"
+                " WHERE held = 1 GROUP BY volume_id"
+            )
+        )
+
     def add_hold(self, camera: CameraId, window: Span, reason: str, *, now_ns: int) -> Hold:
         """Keeps retention from what `camera` has, or will have, within `window`.
 

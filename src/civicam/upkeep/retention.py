@@ -87,10 +87,15 @@ def take_oldest(oldest: Iterable[Segment], needed_bytes: int) -> list[Segment]:
 
 
 class FillForecast:
-    """When a volume will be full, by how fast bytes were written to it over the last hour, whoever wrote them."""
+    """When a volume will be full, by how fast bytes were written to it over the last hour, whoever wrote them.
+
+    Attributes:
+        bytes_a_day: that rate; 0 while it is not known.
+    """
 
     def __init__(self) -> None:
         self._seen: deque[tuple[int, int]] = deque()
+        self.bytes_a_day = 0
 
     def full_at_ns(self, now_ns: int, free_bytes: int, deleted_bytes: int, floor_bytes: int) -> int | None:
         """Returns when `floor_bytes` will be all that is free, None if never or not known yet.
@@ -107,7 +112,9 @@ class FillForecast:
         since_ns, free_then = self._seen[0]
         written = free_then - (free_bytes - deleted_bytes)
         if now_ns - since_ns < _MIN_RATE_WINDOW_NS or written <= 0:
+            self.bytes_a_day = 0
             return None
+        self.bytes_a_day = written * DAY_NS // (now_ns - since_ns)
         return now_ns + max(0, free_bytes - floor_bytes) * (now_ns - since_ns) // written
 
 
@@ -131,6 +138,7 @@ class Retention:
         self._deleted_bytes = dict.fromkeys(self._volumes, 0)
         self._usable: set[str] = set()
         self._now_ns = 0
+        self._held: dict[str, int] = {}
 
     def round(self, now_ns: int) -> RetentionRound:
         """Deletes what is too old, then what there is no room for, at most a batch of either.
@@ -145,6 +153,7 @@ class Retention:
         self._delete(self._too_old(now_ns), done, "age")
         done.is_behind = len(done.deleted) >= self.policy.batch
         used = self._catalogue.totals().volume_bytes
+        self._held = self._catalogue.held_bytes()
         for volume in [self._volumes[name] for name in self._volumes if name in self._usable]:
             try:
                 self._make_room(volume, used.get(volume.name, 0), now_ns, done)
@@ -178,6 +187,8 @@ class Retention:
             full_at_ns = self._limit_at(now_ns, full_at_ns, limit_bytes - used_bytes + freed, left, volume)
         done.full_at_ns[volume.name] = full_at_ns
         done.alarms += self._alarms(volume, needed, oldest, full_at_ns, now_ns)
+        capacity = left + used_bytes - freed - 2 * volume.reserve_bytes
+        done.alarms += self._held_alarms(volume, min(capacity, limit_bytes or capacity))
 
     @staticmethod
     def _limit_at(now_ns: int, full_at_ns: int, to_limit: int, free_bytes: int, volume: Volume) -> int:
@@ -209,6 +220,21 @@ class Retention:
         return [
             f"volume {volume.name} {when}: its oldest footage goes after {kept_ns / DAY_NS:.1f} days, and"
             f" {age_ns / DAY_NS:.1f} are asked for (add a volume, or keep fewer days)"
+        ]
+
+    def _held_alarms(self, volume: Volume, capacity_bytes: int) -> list[str]:
+        """What is held leaves too little room for the days that all else is to be kept: told as soon as it does."""
+        held = self._held.get(volume.name, 0)
+        a_day = self._forecasts[volume.name].bytes_a_day
+        ages = [age for age in (self.policy.max_age_ns, *self.policy.camera_max_age_ns.values()) if age]
+        if not (held and a_day and ages):
+            return []
+        days, wanted = max(0, capacity_bytes - held) / a_day, max(ages) / DAY_NS
+        if days >= wanted:
+            return []
+        return [
+            f"held footage takes {held / 1e9:.1f} GB of volume {volume.name}: at today's rate all else is kept for"
+            f" {days:.1f} days there, and {wanted:.1f} are asked for (release a hold, or add a volume)"
         ]
 
     def _delete_again(self, done: RetentionRound) -> None:

@@ -19,3 +19,5 @@ ALTER TABLE expired ADD COLUMN end_ns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE expired ADD COLUMN size_bytes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE expired ADD COLUMN digest BLOB;
 ALTER TABLE expired ADD COLUMN rule TEXT NOT NULL DEFAULT 'age';
+-- What is held is summed each round, without a look at all that is not.
+CREATE INDEX segments_held ON segments (volume_id, size_bytes) WHERE held = 1;
