@@ -70,6 +70,12 @@ def test_one_file_names_the_function_that_gives_clear_footage() -> None:
     assert importing == {"web/clear_media.py"}
 
 
+def test_one_file_makes_exports_and_it_asks_for_a_live_grant() -> None:
+    importing = {n for n, tree in FILES.items() if any(i.startswith("civicam.evidence.export") for i in imports(tree))}
+    assert importing == {"web/exports.py"}
+    assert "live_grant" in names_in(FILES["web/exports.py"])
+
+
 def test_only_playback_takes_samples_from_the_archive() -> None:
     using = {
         name

@@ -15,6 +15,7 @@ from civicam.upkeep.deleted import check_deleted
 from civicam.upkeep.retention import Retention, RetentionPolicy
 from civicam.upkeep.written import deletion_draft
 from tests.fakes.recorded import KEYS, START_NS, Recorded, S
+from tests.upkeep.year import Year
 
 HOUR_NS = 3600 * S
 
@@ -129,3 +130,12 @@ def test_what_has_to_go_for_room_says_so(city: Recorded) -> None:
         policy = replace(RetentionPolicy(None, {}, {}), limit_bytes={"main": 1})
         Retention(catalogue, [city.volume], policy).round(now_ns)
         assert {row.rule for row in catalogue.deletions(1000, written=False)} == {"room"}
+
+
+def test_over_months_the_disk_keeps_to_its_limit_and_each_deletion_has_its_receipt(tmp_path: Path) -> None:
+    year = Year(tmp_path, cameras=3, a_day=2)
+    year.run(100)
+    told = year.summary(100)
+    assert told["rules"] == ["room"] or told["rules"] == ["age", "room"]
+    assert year.catalogue_bytes[-1] < 2 * year.catalogue_bytes[0]
+    year.catalogue.close()
