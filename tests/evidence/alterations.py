@@ -24,9 +24,9 @@ import av
 from playwright.sync_api import Page, sync_playwright
 
 from civicam.core.errors import EvidenceError
-from civicam.evidence.certificate import Seal, open_seal
+from civicam.evidence.certificate import SIGNATURE_BYTES, Seal, open_seal
 from civicam.evidence.manifest import CERTIFICATE, LEDGER, MANIFEST, SIGNATURE
-from civicam.evidence.mp4 import boxes, signature_in
+from civicam.evidence.mp4 import boxes
 from civicam.evidence.package import Member, directory, local_header
 from civicam.evidence.verify import verify
 from civicam.footage.segment_format import pack_fields, parse_fields
@@ -155,26 +155,25 @@ def _thieved(truth: Truth, manifest: dict[str, object], changed: Files) -> bytes
     return packed(truth.files | changed | mine)
 
 
-def _resigned(truth: Truth, head: bytes, rest: bytes) -> bytes:
-    """A film signed by the thief."""
-    certificate = json.loads(truth.files[MANIFEST])
-    del certificate
-    head = head.replace(truth.files[CERTIFICATE], truth.thief.certificate)
-    at, end = signature_in(head)
-    digest = sha256(head[:at] + bytes(end - at) + head[end:] + rest).digest()
-    return head[:at] + truth.thief.sign(digest) + head[end:] + rest
+def _resigned(truth: Truth, film: bytes) -> tuple[bytes, bytes]:
+    """A film signed by the thief, and that signature."""
+    film = film.replace(truth.files[CERTIFICATE], truth.thief.certificate)
+    at = film.rindex(b"sibo") + 4
+    end = at + SIGNATURE_BYTES
+    signature = truth.thief.sign(sha256(film[:at] + bytes(SIGNATURE_BYTES) + film[end:]).digest())
+    return film[:at] + signature + film[end:], signature
 
 
 def _film_with(truth: Truth, pick: Callable[[list[int]], list[int]]) -> bytes:
     """The film with other fragments or another order of them, and a manifest that says so."""
     name, head, fragments, end = _film(truth)
     order = pick(list(range(len(fragments))))
-    film = _resigned(truth, head, b"".join(fragments[n] for n in order) + end)
+    film, signature = _resigned(truth, head + b"".join(fragments[n] for n in order) + end)
     manifest = json.loads(truth.files[MANIFEST])
     (one,) = manifest["files"]
     one["fragments"] = [one["fragments"][n] for n in order]
     one["size"], one["crc32"] = len(film), zlib.crc32(film)
-    one["head_sha256"] = sha256(film[: one["head"]]).hexdigest()
+    one["signature"] = base64.b64encode(signature).decode()
     return _thieved(truth, manifest, {name: film})
 
 

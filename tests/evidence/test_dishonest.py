@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from civicam.core.errors import EvidenceError
+from civicam.evidence.certificate import SIGNATURE_BYTES
 from civicam.evidence.export import entries_of, prove
 from civicam.evidence.manifest import CERTIFICATE, LEDGER, MANIFEST, SIGNATURE, read_manifest, to_bytes
-from civicam.evidence.mp4 import boxes, signature_in, tail
+from civicam.evidence.mp4 import Labels, boxes, seal, tail
 from civicam.evidence.verify import Verdict, verify
 from civicam.footage.segment_format import parse_fields
 from civicam.ledger.encoding import canonical
@@ -57,31 +58,29 @@ class Dishonest:
         path.write_bytes(packed(files))
         return path
 
-    def film(self, raw: dict[str, Any], files: Files, keep: list[int], head: bytes | None = None) -> None:
+    def film(self, raw: dict[str, Any], files: Files, keep: list[int], opening: bytes = b"") -> None:
         """Makes the film anew out of these of its pieces, signed, and has the manifest say so."""
         (one,) = raw["files"]
         data = self.files[FILM]
         starts = [at for kind, at, _ in boxes(data) if kind == b"moof"]
         ends = [at + size for kind, at, size in boxes(data) if kind == b"mdat"]
-        head = head or data[: starts[0]]
         rows = [one["fragments"][n] for n in keep]
         headers = [parse_fields(base64.b64decode(fields)).header for _, fields in rows]
-        clock = head.index(b"cstb") + 12
-        ticks = headers[0].start_wall_ns // 100 + 11_644_473_600 * 10_000_000
-        head = head[:clock] + ticks.to_bytes(8, "big") + head[clock + 8 :]
-        body, places = b"", []
+        film, places = opening or data[: starts[0]], []
         for n, header in zip(keep, headers, strict=True):
             place = max(0, (header.start_wall_ns - headers[0].start_wall_ns) * 9 // 100_000)
             if header.is_sync:
-                places.append((place, len(head) + len(body)))
+                places.append((place, len(film)))
             piece = data[starts[n] : ends[n]]
-            body += piece[:60] + place.to_bytes(8, "big") + piece[68:]
-        rest = body + tail(places)
-        at, end = signature_in(head)
-        digest = sha256(head[:at] + bytes(end - at) + head[end:] + rest).digest()
-        film = head[:at] + self.city.seal.sign(digest) + head[end:] + rest
-        one |= {"fragments": rows, "size": len(film), "crc32": zlib.crc32(film), "head": len(head)}
-        one["head_sha256"] = sha256(film[: len(head)]).hexdigest()
+            film += piece[:60] + place.to_bytes(8, "big") + piece[68:]
+        film += tail(places)
+        labels = Labels("civicam, Khujand", "Firuza", AT_NS, CAMERA, "main", headers[0].start_wall_ns)
+        certificate = self.city.seal.certificate
+        digest = sha256(film + seal(labels, certificate, bytes(SIGNATURE_BYTES))).digest()
+        signature = self.city.seal.sign(digest)
+        film += seal(labels, certificate, signature)
+        one |= {"fragments": rows, "size": len(film), "crc32": zlib.crc32(film)}
+        one["signature"] = base64.b64encode(signature).decode()
         files[FILM] = film
 
 
@@ -114,7 +113,7 @@ def test_footage_that_was_written_down_late_is_said_to_be(city: Dishonest) -> No
 def test_a_film_that_begins_with_other_pictures_is_refused(city: Dishonest) -> None:
     def change(raw: dict[str, Any], files: Files) -> None:
         data = city.files[FILM]
-        head = bytearray(data[: raw["files"][0]["head"]])
+        head = bytearray(data[: data.index(b"moof") - 4])
         head[head.index(b"tkhd") + 45] ^= 0xFF  # its matrix: the picture is turned
         city.film(raw, files, list(range(len(raw["files"][0]["fragments"]))), bytes(head))
 

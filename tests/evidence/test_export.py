@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import subprocess
 import zipfile
 from hashlib import sha256
 from itertools import pairwise
@@ -73,9 +74,9 @@ def test_the_boxes_are_those_of_the_onvif_export_file_format(package: Path) -> N
     with zipfile.ZipFile(package) as archive:
         data = archive.read("footage/rudaki-07-main-1.mp4")
     outer = [kind for kind, _, _ in boxes(data)]
-    assert outer[:3] == [b"ftyp", b"meta", b"moov"]
-    assert set(outer[3:-1]) == {b"moof", b"mdat"}
-    assert outer[-1] == b"mfra"
+    assert outer[:2] == [b"ftyp", b"moov"]
+    assert set(outer[2:-2]) == {b"moof", b"mdat"}
+    assert outer[-2:] == [b"mfra", b"meta"]
     assert data[8:12] == b"isom"
     (meta,) = [(at, size) for kind, at, size in boxes(data) if kind == b"meta"]
     inner = {kind: data[at + 8 : at + size] for kind, at, size in boxes(data, meta[0] + 12, sum(meta))}
@@ -87,6 +88,27 @@ def test_the_boxes_are_those_of_the_onvif_export_file_format(package: Path) -> N
     assert b"schm\0\0\0\0oeff\0\1\0\0" in inner[b"ipro"]
     ticks = int.from_bytes(inner[b"cstb"][8:16], "big")
     assert ticks // 10_000_000 - 11_644_473_600 == START_NS // S + 4
+
+
+def test_openssl_verifies_the_signature_as_onvifs_own_signer_makes_it(package: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(package) as archive:
+        film, certificate = archive.read("footage/rudaki-07-main-1.mp4"), archive.read("certificate.der")
+    at = film.rindex(b"sibo") + 4
+    size = int.from_bytes(film[at - 8 : at - 4], "big") - 8
+    (tmp_path / "film").write_bytes(film[:at] + bytes(size) + film[at + size :])
+    (tmp_path / "signature").write_bytes(film[at : at + size])
+    (tmp_path / "certificate").write_bytes(certificate)
+    key = subprocess.run(
+        ["openssl", "x509", "-inform", "der", "-in", tmp_path / "certificate", "-pubkey", "-noout"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    (tmp_path / "key").write_bytes(key)
+    said = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:20", "-verify",
+         tmp_path / "key", "-signature", tmp_path / "signature", tmp_path / "film"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert said.stdout == "Verified OK\n", said.stderr
 
 
 def test_a_file_taken_out_of_the_package_still_says_that_nothing_was_changed(package: Path, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ export interface Film {
   stream: string;
   size: number;
   crc32: number;
-  head: number;
-  head_sha256: string;
+  /** Its own signature (ONVIF Export File Format), base64. */
+  signature: string;
   /** For each fragment its segment's place in `segments`, and its sealed fields, base64. */
   fragments: [number, string][];
 }
@@ -61,7 +61,7 @@ const MANIFEST: Shape = {
   v: "one", kind: "kind", exported: "moment", asked_from: "moment", asked_to: "moment", ...Object.fromEntries(WORDS.map((name) => [name, "text"])),
   cameras: [{ id: "camera", title: "text", purpose: "text", owner: "text", legal_basis: "text" }],
   segments: [{ header: "text", index: "text", key: "text", size: "count", end_ns: "ns", proof: { entry: "count", index: "count", size: "count", hashes: ["text"] } }],
-  files: [{ name: "text", camera: "text", stream: "text", size: "count", crc32: "count", head: "count", head_sha256: "text", fragments: ["fragment"] }],
+  files: [{ name: "text", camera: "text", stream: "text", size: "count", crc32: "count", signature: "text", fragments: ["fragment"] }],
   absent: [{ camera: "text", stream: "text", start_ns: "ns", end_ns: "ns", why: "text" }],
   documents: [{ name: "text", sha256: "text" }],
 };

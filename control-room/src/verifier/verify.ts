@@ -2,17 +2,16 @@
 // is sealed again, and must come out as what the ledger committed to when it was recorded.
 
 import { isSigned, parseCheckpoint, type Checkpoint } from "../ledger/checkpoint";
-import { bytes, hex, leaf, ProofError, rootOf, same, sha256, type Bytes } from "../ledger/hashing";
+import { bytes, concat, hex, leaf, ProofError, rootOf, same, sha256, type Bytes } from "../ledger/hashing";
 import { readArchive, smallMember, type Member } from "./archive";
 import { checkSignature } from "./certificate";
-import { filmHead, SIGNATURE_BYTES, type Labels } from "./head";
+import { filmOpening, filmSeal } from "./film";
 import { readLedger, readManifest, type Film, type Ledger, type Manifest, type Segment } from "./manifest";
 import { checkFragment, placeOf, readFields, readSegment, type Fields, type Recorded } from "./recorded";
 
 const MOST_BYTES = 64 << 20;
 const MINUTE_NS = 60_000_000_000n;
 const SMALL = 4 << 20;
-const MOST_HEAD = 1 << 20;
 const AT_ONCE = 4;
 const ENDING_BYTES_A_KEY = 19;
 const OWN = ["manifest.json", "manifest.sig", "certificate.der", "ledger.json"];
@@ -163,19 +162,17 @@ interface Known {
 
 async function checkFilm(file: Blob, film: Film, members: Map<string, Member>, { recorded, manifest, certificate }: Known, progress: (more: number) => void): Promise<Checked[]> {
   const member = members.get(film.name)!;
-  if (member.size !== film.size || member.crc !== film.crc32 || film.head > Math.min(MOST_HEAD, film.size)) {
+  if (member.size !== film.size || member.crc !== film.crc32) {
     throw new ProofError(`${film.name} is not as long as it was, or its CRC was altered`);
   }
   const slice = async (at: number, size: number): Promise<Bytes> => new Uint8Array(await file.slice(member.offset + at, member.offset + at + size).arrayBuffer());
-  const head = await slice(0, film.head);
-  if (hex(await sha256(head)) !== film.head_sha256) throw new ProofError(`the beginning of ${film.name} was altered`);
-  const [first = [-1, ""]] = film.fragments;
-  const kind = recorded[first[0]]?.init;
-  checkHead(head, kind ?? "", { unit: `civicam, ${manifest.city}`, operator: manifest.operator, exportedNs: nanoseconds(manifest.exported), camera: film.camera, stream: film.stream, startNs: readFields(first[1]).startNs }, certificate);
+  const kind = recorded[film.fragments[0]?.[0] ?? -1]?.init ?? "";
+  const opening = filmOpening(bytes(kind));
+  if (!same(await slice(0, opening.length), opening)) throw new ProofError(`${film.name} begins with something else than exports do`);
   const found: Checked[] = [];
   const keys: [place: bigint, offset: number][] = [];
   const waiting = new Set<Promise<void>>();
-  let at = film.head;
+  let at = opening.length;
   for (const [segment, raw] of film.fragments) {
     const source = recorded[segment];
     const fields = readFields(raw);
@@ -193,17 +190,10 @@ async function checkFilm(file: Blob, film: Film, members: Map<string, Member>, {
   }
   await Promise.all(waiting);
   if (!found.length) throw new ProofError(`${film.name} has no footage`);
-  const ending = filmEnd(keys);
-  if (!same(await slice(at, ending.length), ending) || at + ending.length !== film.size) throw new ProofError(`the end of ${film.name} was altered`);
+  const labels = { unit: `civicam, ${manifest.city}`, operator: manifest.operator, exportedNs: nanoseconds(manifest.exported), camera: film.camera, stream: film.stream, startNs: found[0]!.fields.startNs };
+  const ending = concat(filmEnd(keys), filmSeal(labels, certificate, bytes(film.signature)));
+  if (!same(await slice(at, ending.length), ending) || at + ending.length !== film.size) throw new ProofError(`${film.name} ends with something else than exports do`);
   return found;
-}
-
-/** A film begins with what belongs there, and nothing else: only its signature is not known beforehand. */
-function checkHead(head: Bytes, init: string, labels: Labels, certificate: Bytes): void {
-  const { data, signatureAt } = filmHead(bytes(init), labels, certificate);
-  const known = head.slice();
-  known.fill(0, signatureAt, signatureAt + SIGNATURE_BYTES);
-  if (!same(known, data)) throw new ProofError("a film begins with something else than exports do");
 }
 
 /** The `mfra` box of key pictures (ISO/IEC 14496-12, 8.8.9). */

@@ -415,15 +415,13 @@ class _Writer:
     def __init__(self, path: Path, name: str, init: bytes, labels: mp4.Labels, seal: Seal) -> None:
         self._path, self._name, self._init, self._seal = path, name, init, seal
         self._labels = labels
-        self._head = mp4.head(init, labels, seal.certificate, SIGNATURE_BYTES)
-        self._start_ns = labels.start_ns
-        self._end_ns = labels.start_ns
-        self._digest = sha256(self._head.data)
+        self._start_ns = self._end_ns = labels.start_ns
+        self._digest = sha256()
         self._fragments: list[tuple[int, str]] = []
         self._places: list[tuple[int, int]] = []
-        self._at = len(self._head.data)
+        self._at = 0
         self._file = self._path.open("wb")
-        self._file.write(self._head.data)
+        self._put(mp4.opening(init))
 
     def takes(self, init: bytes, header: FragmentHeader) -> bool:
         """Whether a fragment goes on in this file: its pictures are of this kind, and time goes on."""
@@ -432,13 +430,10 @@ class _Writer:
     def add(self, segment: int, fields: bytes, fragment: Fragment) -> None:
         """Writes a fragment."""
         place = mp4.place_of(fragment.header.start_wall_ns, self._start_ns)
-        data = mp4.placed(fragment.payload, place)
-        self._file.write(data)
-        self._digest.update(data)
         self._fragments.append((segment, _base64(fields)))
         if fragment.header.is_sync:
             self._places.append((place, self._at))
-        self._at += len(data)
+        self._put(mp4.placed(fragment.payload, place))
         self._end_ns = max(self._end_ns, fragment.header.end_wall_ns)
 
     def abandon(self) -> None:
@@ -447,25 +442,26 @@ class _Writer:
 
     def close(self) -> FileModel:
         """Ends and signs the file."""
-        ending = mp4.tail(self._places)
-        self._file.write(ending)
-        self._digest.update(ending)
+        self._put(mp4.tail(self._places))
+        certificate = self._seal.certificate
+        self._digest.update(mp4.seal(self._labels, certificate, bytes(SIGNATURE_BYTES)))
         signature = self._seal.sign(self._digest.digest())
-        self._file.seek(self._head.signature_at)
-        self._file.write(signature)
+        self._put(mp4.seal(self._labels, certificate, signature))
         self._file.close()
-        data, at = self._head
-        signed = data[:at] + signature + data[at + len(signature) :]
         return FileModel(
             name=self._name,
             camera=self._labels.source,
             stream=self._labels.line,
-            size=self._at + len(ending),
+            size=self._at,
             crc32=crc_of(self._path),
-            head=len(data),
-            head_sha256=sha256(signed).hexdigest(),
+            signature=_base64(signature),
             fragments=self._fragments,
         )
+
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)
+        self._digest.update(data)
+        self._at += len(data)
 
 
 def _camera(catalogue: Catalogue, camera: CameraId) -> CameraModel:

@@ -57,8 +57,7 @@ class FileModel(_Model):
     stream: str
     size: int = Field(gt=0)
     crc32: int = Field(ge=0, lt=1 << 32)
-    head: int = Field(gt=0, description="How many bytes stand before the first fragment.")
-    head_sha256: str
+    signature: str = Field(description="Its own signature (ONVIF Export File Format), base64.")
     fragments: list[tuple[int, str]] = Field(
         min_length=1, description="For each: its segment's place in `segments`, and its sealed fields, base64."
     )

@@ -1,9 +1,10 @@
 """The MP4 file of an export (ISO/IEC 14496-12), after the ONVIF Export File Format, version 26.06.
 
-`ftyp`, `meta`, `moov`, then a `moof` and `mdat` for each fragment as it was recorded, then `mfra`. The `meta` box says
-who exported what (`suep`), when the first frame was seen (`cstb`), and holds certificate and signature (`ipro`): an
-RSASSA-PSS signature over the whole file, its own bytes taken as zero. Of a recorded fragment only its decoding time is
-changed: it is counted from the file's first frame, so that a gap is as long in the file as it was.
+`ftyp` and `moov`, then a `moof` and `mdat` for each fragment as it was recorded, then `mfra`, and last `meta`, which
+says who exported what (`suep`), when the first frame was seen (`cstb`), and holds signature and certificate (`ipro`):
+an RSASSA-PSS one over the whole file, its own bytes taken as zero. `meta` is last because ONVIF's own signer appends
+to it, and ONVIF's own player hashes nothing behind it. Of a recorded fragment only its decoding time is changed: it is
+counted from the file's first frame, so that a gap is as long in the file as it was.
 """
 
 import struct
@@ -23,7 +24,7 @@ _HEAD: Final = struct.Struct(">I4s")
 _SCHEME_VERSION: Final = 0x00010000
 _FROM_1904_S: Final = 2_082_844_800
 _FROM_1601_S: Final = 11_644_473_600
-_MOST_HEAD_BYTES: Final = 1 << 20
+_MOST_SEAL_BYTES: Final = 1 << 20
 _CHUNK: Final = 1 << 20
 
 
@@ -48,18 +49,6 @@ class Labels:
     start_ns: int
 
 
-class Head(NamedTuple):
-    """A file's bytes before its first fragment.
-
-    Attributes:
-        data: the bytes, with zeros for the signature.
-        signature_at: where that begins.
-    """
-
-    data: bytes
-    signature_at: int
-
-
 def box(kind: bytes, *parts: bytes) -> bytes:
     """A box of that type."""
     body = b"".join(parts)
@@ -71,24 +60,24 @@ def full_box(kind: bytes, version: int, *parts: bytes) -> bytes:
     return box(kind, bytes((version, 0, 0, 0)), *parts)
 
 
-def head(init: bytes, labels: Labels, certificate: bytes, signature_bytes: int) -> Head:
-    """The file's beginning.
+def opening(init: bytes) -> bytes:
+    """The file's beginning, from the recording's `ftyp` and `moov`."""
+    return box(b"ftyp", b"isom", bytes(4), b"isom", b"iso6", b"mp41") + _moov_of(init)
+
+
+def seal(labels: Labels, certificate: bytes, signature: bytes) -> bytes:
+    """The file's end: the `meta` box.
 
     Args:
-        init: the recording's `ftyp` and `moov`.
         labels: what the file says of itself.
         certificate: of who signs it, DER.
-        signature_bytes: how long the signature will be.
+        signature: over the whole file with zeros for it; so many zeros, to find out what is to be signed.
     """
-    file_type = box(b"ftyp", b"isom", bytes(4), b"isom", b"iso6", b"mp41")
-    signature = box(b"sibo", bytes(signature_bytes))
     scheme = full_box(b"schm", 0, b"oeff", struct.pack(">I", _SCHEME_VERSION))
-    information = box(b"schi", signature, box(b"cert", certificate))
+    information = box(b"schi", box(b"sibo", signature), box(b"cert", certificate))
     protection = full_box(b"ipro", 0, struct.pack(">H", 1), box(b"sinf", scheme, information))
     handler = full_box(b"hdlr", 0, bytes(4), b"null", bytes(12), b"\0")
-    meta = full_box(b"meta", 0, handler, _export_box(labels), _start_box(labels.start_ns), protection)
-    at = len(file_type) + meta.index(signature) + _HEAD.size
-    return Head(file_type + meta + _moov_of(init), at)
+    return full_box(b"meta", 0, handler, _export_box(labels), _start_box(labels.start_ns), protection)
 
 
 def _export_box(labels: Labels) -> bytes:
@@ -175,37 +164,6 @@ class Signed(NamedTuple):
     unit: str
 
 
-class _Seal(NamedTuple):
-    """Where a file's head has its signature and its certificate, and who exported it by what it says."""
-
-    signature: tuple[int, int]
-    certificate: tuple[int, int]
-    unit: str
-    operator: str
-
-
-def _seal_in(start: bytes) -> _Seal:
-    found = next(((at, size) for kind, at, size in _outer(start) if kind == b"meta"), None)
-    inner = {kind: (at, at + size) for kind, at, size in boxes(start, found[0] + 12, sum(found))} if found else {}
-    if b"suep" not in inner or b"ipro" not in inner:
-        raise EvidenceError("this MP4 has no signature of the ONVIF Export File Format")
-    at, end = inner[b"ipro"]
-    scheme = _only(start, at + 14, end, b"sinf")
-    information = _only(start, *scheme, b"schi")
-    at, end = inner[b"suep"]
-    unit, operator = _labels(start[at + 12 : end])
-    return _Seal(_only(start, *information, b"sibo"), _only(start, *information, b"cert"), unit, operator)
-
-
-def signature_in(start: bytes) -> tuple[int, int]:
-    """Where a file's first bytes have its signature: its beginning and its end.
-
-    Raises:
-        EvidenceError: they have none.
-    """
-    return _seal_in(start).signature
-
-
 def read_signed(file: BinaryIO, size_bytes: int) -> Signed:
     """Reads the ONVIF signature of the file of that size.
 
@@ -213,26 +171,41 @@ def read_signed(file: BinaryIO, size_bytes: int) -> Signed:
         EvidenceError: it is no such file, or says what cannot be.
         OSError: it cannot be read.
     """
+    at = _last_box(file, size_bytes)
+    file.seek(at)
+    meta = file.read(size_bytes - at)
+    if meta[4:8] != b"meta" or len(meta) > _MOST_SEAL_BYTES:
+        raise EvidenceError("this MP4 has no signature of the ONVIF Export File Format")
+    inner = {kind: (where, where + size) for kind, where, size in boxes(meta, 12)}
+    if b"suep" not in inner or b"ipro" not in inner:
+        raise EvidenceError("this MP4 has no signature of the ONVIF Export File Format")
+    where, end = inner[b"ipro"]
+    information = _only(meta, *_only(meta, where + 14, end, b"sinf"), b"schi")
+    signature, certificate = _only(meta, *information, b"sibo"), _only(meta, *information, b"cert")
+    unit, operator = _labels(meta[inner[b"suep"][0] + 12 : inner[b"suep"][1]])
+    digest, left = sha256(), at
     file.seek(0)
-    start = file.read(min(size_bytes, _MOST_HEAD_BYTES))
-    seal = _seal_in(start)
-    at, end = seal.signature
-    digest = sha256(start[:at] + bytes(end - at) + start[end:])
-    while chunk := file.read(_CHUNK):
+    while left:
+        chunk = file.read(min(left, _CHUNK))
+        if not chunk:
+            raise EvidenceError("the file became shorter while it was read")
         digest.update(chunk)
-    certificate = start[slice(*seal.certificate)]
-    return Signed(digest.digest(), start[at:end], certificate, seal.operator, seal.unit)
+        left -= len(chunk)
+    digest.update(meta[: signature[0]] + bytes(signature[1] - signature[0]) + meta[signature[1] :])
+    return Signed(digest.digest(), meta[slice(*signature)], meta[slice(*certificate)], operator, unit)
 
 
-def _outer(start: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes that are whole in a file's first bytes."""
-    at = 0
-    while at + _HEAD.size <= len(start):
-        size, kind = _HEAD.unpack_from(start, at)
-        if size < _HEAD.size or at + size > len(start):
-            return
-        yield kind, at, size
-        at += size
+def _last_box(file: BinaryIO, size_bytes: int) -> int:
+    """Where the file's last box begins."""
+    at = last = 0
+    while at < size_bytes:
+        file.seek(at)
+        start = file.read(_HEAD.size)
+        size = _HEAD.unpack(start)[0] if len(start) == _HEAD.size else 0
+        if not _HEAD.size <= size <= size_bytes - at:
+            raise EvidenceError(f"the box at byte {at} of this MP4 is cut off, or has a size that exports do not use")
+        last, at = at, at + size
+    return last
 
 
 def _only(data: bytes, at: int, end: int, kind: bytes) -> tuple[int, int]:

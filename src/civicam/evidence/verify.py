@@ -19,7 +19,7 @@ from civicam.catalogue.models import Segment
 from civicam.core.errors import EvidenceError, LedgerError, SegmentError
 from civicam.core.spans import Span, intersect, subtract, union
 from civicam.evidence import mp4
-from civicam.evidence.certificate import SIGNATURE_BYTES, check_signature
+from civicam.evidence.certificate import check_signature
 from civicam.evidence.manifest import (
     CERTIFICATE,
     FOOTAGE,
@@ -62,7 +62,6 @@ from civicam.upkeep.written import footage_leaf
 
 Progress = Callable[[int], None]
 _SMALL: Final = 4 << 20
-_CHUNK: Final = 1 << 20
 _KEY_BYTES: Final = 32
 _MINUTE_NS: Final = 60_000_000_000
 _LATE_NS: Final = 15 * _MINUTE_NS
@@ -225,21 +224,17 @@ class _Package:
         where, member = f"{one.name}", placed.member
         if (member.size_bytes, member.crc32) != (one.size, one.crc32):
             raise EvidenceError(f"{where} is not as long as it was, or its CRC was altered")
-        if one.head > _CHUNK or one.head > one.size:
-            raise EvidenceError(f"the beginning of {where} is longer than it can be")
-        head = self._read(placed.offset, one.head)
-        if sha256(head).hexdigest() != one.head_sha256:
-            raise EvidenceError(f"the beginning of {where} was altered")
-        digest, at = sha256(_without_signature(head)), placed.offset + one.head
+        opening = mp4.opening(_source(one, one.fragments[0][0], recorded, where).header.setup.init)
+        if self._read(placed.offset, len(opening)) != opening:
+            raise EvidenceError(f"{where} begins with something else than exports do")
+        digest, at = sha256(opening), placed.offset + len(opening)
         found: list[_Fragment] = []
         keys: list[tuple[int, int]] = []
         start_ns: int | None = None
         for number, (segment, fields) in enumerate(one.fragments):
             source, raw = _source(one, segment, recorded, f"fragment {number} of {where}"), _decoded(fields)
             framed = _framed(raw, f"fragment {number} of {where}")
-            if start_ns is None:
-                start_ns = framed.header.start_wall_ns
-                _check_head(head, _labels_of(one, manifest, start_ns), certificate, source)
+            start_ns = framed.header.start_wall_ns if start_ns is None else start_ns
             place = mp4.place_of(framed.header.start_wall_ns, start_ns)
             data = self._read(at, framed.ciphertext_bytes)
             digest.update(data)
@@ -248,18 +243,14 @@ class _Package:
                 keys.append((place, at - placed.offset))
             at += len(data)
             found.append(_Fragment(segment, framed, framed.sequence == len(source.entries) - 1))
-        ending = mp4.tail(keys)
+        labels, signature = _labels_of(one, manifest, start_ns or 0), _decoded(one.signature)
+        tail = mp4.tail(keys)
+        ending = tail + mp4.seal(labels, certificate, signature)
         if self._read(at, len(ending)) != ending or at + len(ending) - placed.offset != one.size:
-            raise EvidenceError(f"the end of {where} was altered")
-        digest.update(ending)
-        at, end = mp4.signature_in(head)
-        check_signature(certificate, digest.digest(), head[at:end])
+            raise EvidenceError(f"{where} ends with something else than exports do")
+        digest.update(tail + mp4.seal(labels, certificate, bytes(len(signature))))
+        check_signature(certificate, digest.digest(), signature)
         return found
-
-
-def _without_signature(head: bytes) -> bytes:
-    at, end = mp4.signature_in(head)
-    return head[:at] + bytes(end - at) + head[end:]
 
 
 def _check_names(manifest: Manifest) -> None:
@@ -285,14 +276,6 @@ def _labels_of(one: FileModel, manifest: Manifest, start_ns: int) -> mp4.Labels:
         line=one.stream,
         start_ns=start_ns,
     )
-
-
-def _check_head(head: bytes, labels: mp4.Labels, certificate: bytes, source: _Recorded) -> None:
-    """A film begins with what belongs there, and nothing else: only its signature is not known beforehand."""
-    wanted = mp4.head(source.header.setup.init, labels, certificate, SIGNATURE_BYTES)
-    end = wanted.signature_at + SIGNATURE_BYTES
-    if head[: wanted.signature_at] + bytes(SIGNATURE_BYTES) + head[end:] != wanted.data:
-        raise EvidenceError("a film begins with something else than exports do")
 
 
 def _source(one: FileModel, segment: int, recorded: Sequence[_Recorded], where: str) -> _Recorded:

@@ -1,9 +1,8 @@
-// How a film begins: all of it follows from the recording and from what the manifest says, but for the signature's bytes
-// (ONVIF Export File Format, 5 and ISO/IEC 14496-12).
+// How a film begins and ends: all of it follows from the recording and from what the manifest says (ONVIF Export File
+// Format, 5, and ISO/IEC 14496-12).
 
 import { concat, ProofError, text, type Bytes } from "../ledger/hashing";
 
-export const SIGNATURE_BYTES = 384;
 const FROM_1904_S = 2_082_844_800n;
 const FROM_1601_S = 11_644_473_600n;
 
@@ -38,23 +37,21 @@ function box(kind: string, ...parts: Uint8Array[]): Bytes {
 const fullBox = (kind: string, version: number, ...parts: Uint8Array[]): Bytes => box(kind, numbers([4, version << 24]), ...parts);
 const ended = (words: string): Bytes => text(`${words.replaceAll("\0", "")}\0`);
 
-/** The film's beginning with zeros for its signature, and where that stands. */
-export function filmHead(init: Bytes, labels: Labels, certificate: Bytes): { data: Bytes; signatureAt: number } {
-  const fileType = box("ftyp", text("isom"), new Uint8Array(4), text("isom"), text("iso6"), text("mp41"));
-  const signature = box("sibo", new Uint8Array(SIGNATURE_BYTES));
+/** The film's beginning, from the recording's `ftyp` and `moov`. */
+export const filmOpening = (init: Bytes): Bytes =>
+  concat(box("ftyp", text("isom"), new Uint8Array(4), text("isom"), text("iso6"), text("mp41")), moovOf(init));
+
+/** The film's end: the `meta` box, with who exported it, when its first frame was seen, signature and certificate. */
+export function filmSeal(labels: Labels, certificate: Bytes, signature: Bytes): Bytes {
   const scheme = fullBox("schm", 0, text("oeff"), numbers([4, 0x00010000]));
-  const protection = fullBox("ipro", 0, numbers([2, 1]), box("sinf", scheme, box("schi", signature, box("cert", certificate))));
+  const protection = fullBox("ipro", 0, numbers([2, 1]), box("sinf", scheme, box("schi", box("sibo", signature), box("cert", certificate))));
   const handler = fullBox("hdlr", 0, new Uint8Array(4), text("null"), new Uint8Array(12), new Uint8Array(1));
   const exported = fullBox(
     "suep", 1, ended(labels.unit), ended(""), ended(""), numbers([8, labels.exportedNs / 1_000_000_000n + FROM_1904_S]), ended(labels.operator),
     numbers([4, 1], [2, 1]), ended(labels.camera), ended(""), ended(""), ended(labels.stream),
   );
   const started = box("cstb", numbers([4, 1], [4, 1], [8, labels.startNs / 100n + FROM_1601_S * 10_000_000n]));
-  const before = concat(handler, exported, started);
-  const meta = fullBox("meta", 0, before, protection);
-  // Of `ipro`: its head, version and count, then the heads of `sinf`, all of `schm`, the heads of `schi` and `sibo`.
-  const signatureAt = fileType.length + 12 + before.length + 14 + 8 + scheme.length + 8 + 8;
-  return { data: concat(fileType, meta, moovOf(init)), signatureAt };
+  return fullBox("meta", 0, handler, exported, started, protection);
 }
 
 function moovOf(init: Bytes): Bytes {
