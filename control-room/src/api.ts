@@ -25,6 +25,11 @@ export type Me = Schemas["Me"];
 /** A camera as people tell it from others that are called alike. */
 export const named = (camera: { id: string; title: string }): string => (camera.title === camera.id ? camera.id : `${camera.title} · ${camera.id}`);
 
+const plain = (words: string): string => words.toLowerCase().replace(/[\s·_-]+/g, " ");
+/** Whether a camera's name has all the words that somebody looks for, however they are joined. */
+export const isFound = (camera: { id: string; title: string }, wanted: string): boolean =>
+  plain(wanted).split(" ").every((word) => plain(named(camera)).includes(word));
+
 // What changes something is JSON, also where there is nothing to say.
 const client = createClient<paths>({ baseUrl: location.origin, headers: { "Content-Type": "application/json" } });
 export const { GET, POST } = client;

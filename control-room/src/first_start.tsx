@@ -54,7 +54,8 @@ export function FirstStart() {
                 <label>
                   {t("first.link", { name })}
                   <input readOnly value={link} onFocus={(event) => event.currentTarget.select()} />
-                </label>
+                </label>{" "}
+                <button type="button" onClick={() => void navigator.clipboard.writeText(link)}>{t("export.copy")}</button>
               </li>
             ))}
           </ul>

@@ -1,6 +1,7 @@
 // What people typed into a form, and what is done with it when they send it.
 
 import type { Does } from "./parts";
+import { t } from "./words";
 
 /** As it was typed: passwords may begin with a space. */
 export const raw = (form: FormData, name: string): string => String(form.get(name) ?? "");
@@ -14,6 +15,8 @@ export function submits(does: Does, work: (form: FormData) => Promise<unknown>, 
     does(async () => {
       await work(new FormData(form));
       if (isReset) form.reset();
+      const said = form.querySelector<HTMLElement>("[data-sent]");
+      if (said) said.textContent = t("sent");
     });
   };
 }

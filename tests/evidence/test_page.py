@@ -41,7 +41,7 @@ def test_an_untouched_export_holds_and_plays(page: Page, truth: Truth, tmp_path:
     path.write_bytes(truth.data)
     page.set_input_files("#package", path)
     page.wait_for_selector("#holds")
-    assert page.inner_text("#verdict h2") == "It holds."
+    assert page.inner_text("#verdict h2") == "✓ It holds."
     assert "byte for byte" in page.inner_text("#holds")
     page.evaluate("document.querySelector('video').play()")
     page.wait_for_function("document.querySelector('video').currentTime > 1")
@@ -62,6 +62,7 @@ def test_a_key_that_is_known_from_elsewhere_is_compared(page: Page, truth: Truth
         page.fill("#known-key", given)
         page.keyboard.press("Tab")
         page.wait_for_selector(f"text={told}")
+        assert page.locator("#verdict.bad").count() == (given != key)
 
 
 def test_an_altered_export_is_told_to_be(page: Page, truth: Truth, tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_an_altered_export_is_told_to_be(page: Page, truth: Truth, tmp_path: Pat
     path.write_bytes(data)
     page.set_input_files("#package", path)
     page.wait_for_selector("#verdict.bad")
-    assert page.inner_text("#verdict h2") == "It does not hold."
+    assert page.inner_text("#verdict h2") == "✗ It does not hold."
     assert page.locator("#holds").count() == 0
 
 

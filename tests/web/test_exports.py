@@ -15,7 +15,9 @@ from civicam.access.models import Role
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
 from civicam.evidence.verify import verify
+from civicam.ledger.counts import LedgerCounts
 from civicam.ledger.entry import Kind
+from civicam.ledger.published import read_published
 from civicam.upkeep.written import footage_draft, footage_leaves
 from civicam.web.bearer import Caller
 from civicam.web.exports import Exports, Places, Wanted
@@ -182,3 +184,29 @@ async def test_an_export_goes_on_in_the_next_run_and_numbers_are_never_used_agai
             order = Wanted(grant, frozenset({CAMERA}), (START_NS, START_NS + S), "the court", 2 * 3600 * S)
             made, _ = await again.order(caller, order)
             assert made.number == 8
+
+
+async def test_an_export_is_taken_back_by_who_ordered_it_or_an_approver_and_nobody_else(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, approver, grant):
+        operator = await web.house.person("dilshod", Role.OPERATOR)
+        for by in (investigator, approver):
+            ordered = (await post(web, "/api/exports", investigator, wanted(grant))).json()
+            await ready(web, investigator)
+            path = f"/api/exports/{ordered['id']}/withdraw"
+            assert (await post(web, path, operator)).status_code == 403
+            assert (await post(web, path, by)).status_code == 204
+            assert (await web.client.get(ordered["link"])).status_code == 404
+            assert (await get(web, "/api/exports", investigator)).json() == []
+            assert not (tmp_path / "exports" / str(ordered["id"])).exists()
+        assert [one.facts["what"] for one in web.ledger.drafts if one.kind is Kind.EXPORT] == ["made", "withdrawn"] * 2
+
+
+async def test_the_public_counts_an_export_once_however_often_it_is_fetched(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        link = (await post(web, "/api/exports", investigator, wanted(grant))).json()["link"]
+        await ready(web, investigator)
+        assert (await web.client.get(f"{link}/package")).status_code == 200
+        counts = LedgerCounts().read(read_published(web.ledger.log.folder).reader)
+        assert sum(count for one, count in counts.items() if one.kind == "export") == 1
+        checkpoint = (await web.client.get("/public/checkpoint?lang=en")).text
+        assert "signs packages of footage" in checkpoint

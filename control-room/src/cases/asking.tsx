@@ -1,10 +1,10 @@
 // To open a case, to ask for a grant, to break the glass.
 
 import { useState } from "preact/hooks";
-import { named, once, POST, type Camera, type CasesModel } from "../api";
+import { isFound, named, once, POST, type Camera, type CasesModel } from "../api";
 import { submits, text } from "../forms";
 import type { Does } from "../parts";
-import { localTime, t } from "../words";
+import { coded, localTime, t } from "../words";
 import { byTitle, newest } from "./cases";
 
 const MINUTE_MS = 60_000;
@@ -26,10 +26,10 @@ export function OpenCase({ purposes, does }: { purposes: string[]; does: Does })
         <label>{t("case.its")} <input name="number" maxLength={200} required /></label>
         <label>
           {t("case.purpose")}
-          <select name="purpose">{purposes.map((one) => <option key={one}>{one}</option>)}</select>
+          <select name="purpose">{purposes.map((one) => <option key={one} value={one}>{coded("purpose", one)}</option>)}</select>
         </label>
         <label>{t("case.legal")} <input name="legal" maxLength={200} required /></label>
-        <button class="main">{t("case.doopen")}</button>
+        <button class="main">{t("case.doopen")}</button> <span data-sent="" role="status" class="well" />
       </form>
     </details>
   );
@@ -44,7 +44,7 @@ export function Cameras({ cameras }: { cameras: Camera[] }) {
       <label>{t("grant.find")} <input type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} /></label>
       <div class="boxes">
         {shown.map((camera) => (
-          <label key={camera.id} hidden={!named(camera).toLowerCase().includes(wanted.toLowerCase())}>
+          <label key={camera.id} hidden={!isFound(camera, wanted)}>
             <input type="checkbox" name="camera" value={camera.id} /> {named(camera)}
           </label>
         ))}
@@ -98,12 +98,12 @@ export function AskForGrant({ cases, cameras, does }: AskProps) {
       <form onSubmit={asks}>
         <label>
           {t("grant.case")}
-          <select name="case" required>{newest(cases).filter((one) => !one.closed).map((one) => <option key={one.number}>{one.number}</option>)}</select>
+          <select name="case" required key={newest(cases)[0]?.number}>{newest(cases).filter((one) => !one.closed).map((one) => <option key={one.number}>{one.number}</option>)}</select>
         </label>
         <Stretch />
         <label>{t("grant.hours")} <input name="hours" type="number" min="0.1" max="24" step="any" defaultValue="2" required /></label>
         <Cameras cameras={cameras} />
-        <button class="main">{t("grant.doask")}</button>
+        <button class="main">{t("grant.doask")}</button> <span data-sent="" role="status" class="well" />
       </form>
       <p class="quiet">{t("grant.hint")}</p>
     </details>
@@ -130,7 +130,7 @@ export function BreakGlass({ cameras, does }: { cameras: Camera[]; does: Does })
       <form onSubmit={breaks}>
         <Stretch isNow />
         <Cameras cameras={cameras} />
-        <button class="alarm">{t("glass.do")}</button>
+        <button class="alarm">{t("glass.do")}</button> <span data-sent="" role="status" class="well" />
       </form>
     </details>
   );

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { ask, GET, named, once, POST, type Camera, type CasesModel, type Grant } from "../api";
 import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
 import { me, roles } from "../session";
-import { count, dayTime, t, type Key } from "../words";
+import { coded, count, dayTime, t, type Key } from "../words";
 import { AskForGrant, BreakGlass, OpenCase } from "./asking";
 import { Exports, OrderExport } from "./exports";
 import { Holds } from "./holds";
@@ -60,7 +60,7 @@ function Listed({ known, titles, does, onSee }: ListedProps) {
         <section key={one.number} class="card" aria-label={t("case.number", { number: one.number })}>
           <h3>{t("case.number", { number: one.number })}</h3>
           <p class="quiet">
-            {one.purpose} · {one.legal_reference} · {t("case.opened", { at: dayTime(one.opened), by: one.opened_by })}
+            {coded("purpose", one.purpose)} · {one.legal_reference} · {t("case.opened", { at: dayTime(one.opened), by: one.opened_by })}
             {one.closed ? ` · ${t("case.closed", { at: dayTime(one.closed) })}` : ""}
           </p>
           <Grants grants={known.grants.filter((grant) => grant.case === one.number)} titles={titles} does={does} onSee={onSee} />

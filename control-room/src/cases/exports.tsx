@@ -3,7 +3,8 @@
 import { useState } from "preact/hooks";
 import { ask, GET, once, POST, type Export, type Grant } from "../api";
 import { text } from "../forms";
-import { Trouble, useDeed, useKept } from "../parts";
+import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
+import { roles } from "../session";
 import { dayTime, localTime, percent, t, type Key } from "../words";
 
 const EVERY_MS = 2000;
@@ -62,18 +63,21 @@ export function OrderExport({ grant, titles }: OrderProps) {
 
 /** All exports that somebody may know of, and how far they are. */
 export function Exports({ titles }: { titles: Map<string, string> }) {
-  const { data, trouble } = useKept(() => ask(() => GET("/api/exports")), EVERY_MS);
+  const { data, trouble, again } = useKept(() => ask(() => GET("/api/exports")), EVERY_MS);
+  const { said, does } = useDeed(again);
   if (!data?.length) return <Trouble words={trouble} />;
   return (
     <section id="exports" class="card" aria-label={t("export.title")}>
       <h3>{t("export.title")}</h3>
-      <Trouble words={trouble} />
-      <ul class="grants">{data.map((one) => <Row key={one.id} one={one} titles={titles} />)}</ul>
+      <Trouble words={trouble || said} />
+      <ul class="grants">{data.map((one) => <Row key={one.id} one={one} titles={titles} does={does} />)}</ul>
     </section>
   );
 }
 
-function Row({ one, titles }: { one: Export; titles: Map<string, string> }) {
+function Row({ one, titles, does }: { one: Export; titles: Map<string, string>; does: Does }) {
+  const withdraw = (): void => does(() => once(() => POST("/api/exports/{number}/withdraw", { params: { path: { number: one.id } } })));
+  const mayWithdraw = one.is_own || roles.value.has("approver");
   const words = t(`export.${one.state}` as Key);
   return (
     <li class={`grant ${one.state === "ready" ? "approved" : "asked"}`}>
@@ -87,6 +91,7 @@ function Row({ one, titles }: { one: Export; titles: Map<string, string> }) {
         {one.cameras.map((id) => titles.get(id) ?? id).join(", ")}, {t("view.stretch", { from: dayTime(one.from), to: dayTime(one.to) })}
       </p>
       <p class="quiet">{t("export.until", { at: dayTime(one.until) })} {t("export.received", { count: one.received })}</p>
+      {mayWithdraw && one.state !== "making" && <Sure words={t("export.sure")} label={t("export.withdraw")} onSure={withdraw} />}
     </li>
   );
 }

@@ -53,13 +53,13 @@ export function Holds({ cases, cameras, titles }: HoldsProps) {
           <form onSubmit={asks}>
             <label>
               {t("grant.case")}
-              <select name="case" required>{newest(cases).filter((one) => !one.closed).map((one) => <option key={one.number}>{one.number}</option>)}</select>
+              <select name="case" required key={newest(cases)[0]?.number}>{newest(cases).filter((one) => !one.closed).map((one) => <option key={one.number}>{one.number}</option>)}</select>
             </label>
             <label>{t("grant.from")} <input name="from" type="datetime-local" step="1" required defaultValue={localTime(now - HOUR_MS)} /></label>
             <label>{t("grant.to")} <input name="to" type="datetime-local" step="1" required defaultValue={localTime(now)} /></label>
             <label>{t("hold.review")} <input name="review" type="datetime-local" step="1" required defaultValue={localTime(now + REVIEW_DAYS * DAY_MS)} /></label>
             <Cameras cameras={cameras} />
-            <button class="main">{t("hold.doask")}</button>
+            <button class="main">{t("hold.doask")}</button> <span data-sent="" role="status" class="well" />
           </form>
           <p class="quiet">{t("hold.hint")}</p>
         </details>

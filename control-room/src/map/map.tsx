@@ -6,7 +6,7 @@ import * as L from "leaflet";
 import "leaflet/dist/leaflet.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import Supercluster from "supercluster";
-import { ask, GET, named, type Camera } from "../api";
+import { ask, GET, isFound, named, type Camera } from "../api";
 import { Trouble, useKept } from "../parts";
 import { isLocal, roles } from "../session";
 import { count, dayTime, stateOf, t } from "../words";
@@ -15,6 +15,7 @@ import { View } from "../wall/view";
 const EVERY_MS = 5000;
 const CLUSTER_PX = 50;
 const CLOSEST = 19;
+const MOST_HITS = 8;
 const METRES_A_DEGREE = 111_320;
 const LINES: Record<string, L.PathOptions> = {
   river: { className: "map-water", weight: 12 },
@@ -33,6 +34,8 @@ export function CityMap() {
   const { data, trouble } = useKept(() => ask(() => GET("/api/cameras")), EVERY_MS);
   const [shown, show] = useState<Camera | null>(null);
   const placed = (data?.cameras ?? []).filter((camera): camera is Placed => camera.place !== null);
+  const [wanted, want] = useState("");
+  const hits = wanted ? placed.filter((camera) => isFound(camera, wanted)).slice(0, MOST_HITS) : [];
   const isViewer = isLocal.value || roles.value.has("operator") || roles.value.has("investigator");
   useEffect(() => {
     drawn.current = new Drawn(box.current!, (camera) => { if (isViewer) show(camera); });
@@ -46,13 +49,21 @@ export function CityMap() {
       {data && !placed.length && <p role="status">{t("map.none")}</p>}
       <label class="find">
         {t("grant.find")}{" "}
-        <input id="map-find" type="search" list="map-names" onChange={(event) => {
-          const wanted = event.currentTarget.value.toLowerCase();
-          const found = wanted && placed.find((camera) => named(camera).toLowerCase().includes(wanted));
-          if (found) drawn.current?.go(found.id);
+        <input id="map-find" type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} onKeyDown={(event) => {
+          if (event.key === "Enter" && hits[0]) drawn.current?.go(hits[0].id);
         }} />
       </label>
-      <datalist id="map-names">{placed.map((camera) => <option key={camera.id} value={named(camera)} />)}</datalist>
+      {wanted && (
+        <ul id="map-hits" class="plain">
+          {hits.map((camera) => (
+            <li key={camera.id}>
+              <button type="button" class="small" onClick={() => drawn.current?.go(camera.id)}>{named(camera)}</button>{" "}
+              {isViewer && <button type="button" class="small" onClick={() => show(camera)}>{t("map.open")}</button>}
+            </li>
+          ))}
+          {!hits.length && <li role="status">{t("wall.nonefound")}</li>}
+        </ul>
+      )}
       <div class="map">
         <div id="map" ref={box} role="region" aria-label={t("map.label")} />
         <p class="map-buttons">

@@ -66,7 +66,7 @@ type Names = Map<string, string>;
 
 /** An entry's facts in a line. */
 function facts(entry: Entry, titles: Names): string {
-  const said = (value: unknown): string => titles.get(String(value)) ?? String(value);
+  const said = (value: unknown): string => titles.get(String(value)) ?? coded("what", coded("purpose", String(value)));
   return Object.entries(entry.facts).map(([name, value]) => `${coded("fact", name)}: ${Array.isArray(value) ? value.map(said).join(", ") : said(value)}`).join(" · ");
 }
 

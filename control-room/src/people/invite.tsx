@@ -28,7 +28,7 @@ export function Invite({ does }: { does: Does }) {
         <label>{t("person.login")} <input name="login" maxLength={80} autocapitalize="none" spellcheck={false} required /></label>
         <button class="main">{t("invite.do")}</button>
       </form>
-      {link && <p role="status">{t("invite.link")} <code id="invitation-link">{link}</code></p>}
+      {link && <p role="status">{t("invite.link")} <code id="invitation-link">{link}</code> <button type="button" class="small" onClick={() => void navigator.clipboard.writeText(link)}>{t("export.copy")}</button></p>}
       <p class="quiet">{t("invite.hint")}</p>
     </details>
   );

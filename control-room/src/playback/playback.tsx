@@ -1,7 +1,7 @@
 // One timeline for up to nine cameras: days at a glance, and up close what is there and what is missing why.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, GET, named, type Camera } from "../api";
+import { ask, GET, isFound, named, type Camera } from "../api";
 import { Trouble, useKept } from "../parts";
 import { MOST_TOGETHER } from "../player/together";
 import { dayTime, localTime, percent, t } from "../words";
@@ -47,7 +47,7 @@ export function PlaybackPage() {
   const [isPlaying, play] = useState(false);
   const [said, say] = useState("");
   const [wanted, want] = useState("");
-  const isWanted = (camera: Camera): boolean => place.cameras.includes(camera.id) || named(camera).toLowerCase().includes(wanted.toLowerCase());
+  const isWanted = (camera: Camera): boolean => place.cameras.includes(camera.id) || isFound(camera, wanted);
   useEffect(() => {
     const follow = (): void => { if (location.hash.startsWith("#/playback?")) setPlace(fromAddress()); };
     window.addEventListener("hashchange", follow);

@@ -4,7 +4,7 @@ import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ProofError } from "../ledger/hashing";
 import { isSigned } from "../ledger/checkpoint";
-import { coded, count, dayTime, language, LANGUAGES, speak, t, type Language } from "../words";
+import { coded, count, language, LANGUAGES, speak, t, type Language } from "../words";
 import { verify, type Verdict } from "./verify";
 import "./page.css";
 
@@ -19,9 +19,11 @@ function Page() {
   const [file, setFile] = useState<File | null>(null);
   const [done, setDone] = useState(0);
   const [looked, setLooked] = useState<Looked | null>(null);
+  const [isOther, setOther] = useState(false);
   const look = async (chosen: File): Promise<void> => {
     setFile(chosen);
     setLooked(null);
+    setOther(false);
     setDone(0);
     try {
       setLooked({ verdict: await verify(chosen, setDone), why: "" });
@@ -56,19 +58,24 @@ function Page() {
       </label>
       {file && !looked && <p role="status"><progress max={file.size} value={done} aria-label={t("verify.looking")} /> {t("verify.looking")}</p>}
       {looked && (
-        <section id="verdict" class={looked.verdict ? "well" : "bad"} role="alert">
-          <h2>{t(looked.verdict ? "verify.holds" : "verify.fails")}</h2>
+        <section id="verdict" class={looked.verdict && !isOther ? "well" : "bad"} role="alert">
+          <h2>{looked.verdict && !isOther ? "✓" : "✗"} {t(!looked.verdict ? "verify.fails" : isOther ? "verify.otherkey" : "verify.holds")}</h2>
           {looked.why && <p>{looked.why}</p>}
         </section>
       )}
-      {looked?.verdict && <Holds verdict={looked.verdict} />}
+      {looked?.verdict && <Holds key={file?.name} verdict={looked.verdict} onKey={setOther} />}
     </main>
   );
 }
 
-const moment = (ns: bigint): string => dayTime(Number(ns / 1_000_000n));
+/** A moment in UTC, as the statement has it. */
+function utc(at: string | number): string {
+  return `${new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" }).format(new Date(at))} UTC`;
+}
 
-function Holds({ verdict }: { verdict: Verdict }) {
+const moment = (ns: bigint): string => utc(Number(ns / 1_000_000n));
+
+function Holds({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean) => void }) {
   const { manifest, checkpoint } = verdict;
   const cameras = manifest.cameras.map((one) => `${one.title} (${one.id})`).join(", ");
   const minutes = Math.max(1, Math.ceil(Number(verdict.lateNs) / 6e10));
@@ -77,8 +84,8 @@ function Holds({ verdict }: { verdict: Verdict }) {
     <>
       <dl>
         <dt>{t("verify.number")}</dt><dd>{manifest.number}, {manifest.city}</dd>
-        <dt>{t("verify.asked")}</dt><dd>{t("view.stretch", { from: dayTime(manifest.asked_from), to: dayTime(manifest.asked_to) })}</dd>
-        <dt>{t("verify.by")}</dt><dd>{manifest.operator}, {dayTime(manifest.exported)}</dd>
+        <dt>{t("verify.asked")}</dt><dd>{t("view.stretch", { from: utc(manifest.asked_from), to: utc(manifest.asked_to) })}</dd>
+        <dt>{t("verify.by")}</dt><dd>{manifest.operator}, {utc(manifest.exported)}</dd>
         <dt>{t("verify.for")}</dt><dd>{manifest.recipient}, {manifest.case}</dd>
       </dl>
       <ul id="holds">
@@ -86,10 +93,10 @@ function Holds({ verdict }: { verdict: Verdict }) {
         <li>{t("verify.whole", { count: verdict.count })}</li>
         {manifest.absent.length > 0 && <li>{t("verify.apart")}</li>}
         <li>{isLate ? t("verify.late", { days: count(Math.round(minutes / 144) / 10) }) : t("verify.intime", { minutes })}</li>
-        <li>{t("verify.logged", { entry: count(verdict.entry), at: dayTime(verdict.logged) })}</li>
+        <li>{t("verify.logged", { entry: count(verdict.entry), at: utc(verdict.logged) })}</li>
         <li>{t("verify.tree", { size: count(checkpoint.size), key: manifest.ledger })}</li>
       </ul>
-      <Compare verdict={verdict} />
+      <Compare verdict={verdict} onKey={onKey} />
       <h2>{t("verify.holes")}</h2>
       {verdict.holes.length ? (
         <ul id="holes">
@@ -118,11 +125,15 @@ function Holds({ verdict }: { verdict: Verdict }) {
 }
 
 /** Whether keys that somebody knows from elsewhere signed the ledger's tree. */
-function Compare({ verdict }: { verdict: Verdict }) {
+function Compare({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean) => void }) {
   const [said, say] = useState("");
   const compare = async (key: string): Promise<void> => {
-    if (!key.trim()) return say("");
+    if (!key.trim()) {
+      onKey(false);
+      return say("");
+    }
     const isRight = await isSigned(verdict.checkpoint, key).catch(() => false);
+    onKey(!isRight);
     say(t(isRight ? "verify.same" : "verify.other"));
   };
   return (

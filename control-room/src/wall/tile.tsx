@@ -23,6 +23,7 @@ export const liveUrl = (camera: Camera): string =>
 export function Tile({ camera, isChosen, isShown, onChoose, onOpen, onMove }: TileProps) {
   const image = useRef<HTMLImageElement>(null);
   const [isFocused, focus] = useState(false);
+  const isSilent = camera.conditions[0]?.code === "silent"; // since when, its still's own time says
   const clock = useRef<HTMLTimeElement>(null);
   const tell = (seen: string): void => {
     if (!clock.current) return;
@@ -57,7 +58,7 @@ export function Tile({ camera, isChosen, isShown, onChoose, onOpen, onMove }: Ti
           {isFocused && !isShown && <LiveTile camera={camera} />}
         </span>
         <span class="name">{named(camera)}</span>
-        <span class={camera.is_bad ? "said bad" : "said"}>{stateOf(camera.conditions)} <time ref={clock} /></span>
+        <span class={camera.is_bad ? "said bad" : "said"}>{isSilent ? t("state.silent", { since: "" }) : stateOf(camera.conditions)} <time ref={clock} /></span>
       </button>
       <label>
         <input type="checkbox" checked={isChosen} onChange={(event) => {

@@ -1,7 +1,7 @@
 // The wall: every camera that one may see, as a tile; layouts that are kept in this browser.
 
 import { useState } from "preact/hooks";
-import { ask, GET, named, type Camera } from "../api";
+import { ask, GET, isFound, type Camera } from "../api";
 import { MOST_TOGETHER } from "../player/together";
 import { useKept } from "../parts";
 import { t } from "../words";
@@ -23,7 +23,7 @@ export function Wall() {
 
   const [wanted, want] = useState("");
   const all = arranged(city?.cameras ?? [], layout);
-  const cameras = all.filter((camera) => named(camera).toLowerCase().includes(wanted.toLowerCase()));
+  const cameras = all.filter((camera) => isFound(camera, wanted));
   const here = chosen.filter((id) => all.some((camera) => camera.id === id));
   const bad = cameras.filter((camera) => camera.is_bad).length;
   const onChoose = (id: string, isChosen: boolean): void => {
@@ -46,7 +46,7 @@ export function Wall() {
   return (
     <>
       <p class="quiet">{t("wall.promise")}</p>
-      <p id="state" role="status">{trouble ? t("again", { why: trouble }) : city ? t("wall.state", { count: cameras.length, bad }) : t("wall.asking")}</p>
+      <p id="state" role="status">{trouble ? t("again", { why: trouble }) : city ? cameras.length || !wanted ? t("wall.state", { count: cameras.length, bad }) : t("wall.nonefound") : t("wall.asking")}</p>
       <label class="find">{t("grant.find")} <input id="find-camera" type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} /></label>
       <Layouts layout={layout} cameras={all} chosen={here} onChange={setLayout} />
       <ul

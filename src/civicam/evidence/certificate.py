@@ -97,6 +97,14 @@ def open_seal(folder: Path, city: str, city_key: CityKey, now_ns: int) -> Seal:
     return Seal(certificate, key)
 
 
+def fingerprint_in(folder: Path) -> str:
+    """SHA-256 of the city's certificate for exports; empty where there is none yet."""
+    try:
+        return sha256((folder / "export.der").read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def _make(folder: Path, city: str, city_key: CityKey, now_ns: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     key = rsa.generate_private_key(65537, KEY_BITS)

@@ -8,6 +8,7 @@ from civicam.ledger.encoding import decode
 from civicam.ledger.entry import Kind
 from civicam.ledger.tiles import WIDTH, TileReader
 
+_ONCE: Final[Mapping[str, set[str]]] = {Kind.EXPORT.value: {"made"}, Kind.HOLD.value: {"placed"}}
 _MONTH: Final = len("2026-03")
 
 
@@ -46,6 +47,8 @@ class LedgerCounts:
     def _count(self, entry: bytes) -> None:
         said = decode(entry)
         kind, month = str(said["kind"]), str(said["at"])[:_MONTH]
+        if said.get("what") not in _ONCE.get(kind, {said.get("what")}):
+            return  # what happens in steps is counted once
         self._counts[Counted(month, kind)] += 1
         if kind == Kind.VIEW and said.get("media") == "clear":
             self._counts[Counted(month, "clear")] += 1

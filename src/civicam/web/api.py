@@ -249,7 +249,8 @@ class Application:
 
     def _public_routes(self) -> list[BaseRoute]:
         services = self._services
-        pages = PublicPages(services.city, services.directory, services.public.folder, services.map)
+        certificate = services.people.exports.certificate if services.people else lambda: ""
+        pages = PublicPages(services.city, services.directory, services.public.folder, services.map, certificate)
 
         async def page(request: Request, decision: Decision) -> Response:
             return await pages.page(request)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from civicam.access.decide import HOUR_NS, Action, Ask, live_grant
-from civicam.access.models import Grant, GrantState, PersonState
+from civicam.access.models import Grant, GrantState, PersonState, Role
 from civicam.access.office import Office
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
@@ -39,7 +39,7 @@ from civicam.core.errors import (
 from civicam.core.ids import CameraId, StreamName
 from civicam.core.spans import Span
 from civicam.evidence import export
-from civicam.evidence.certificate import open_seal
+from civicam.evidence.certificate import fingerprint_in, open_seal
 from civicam.evidence.export import MOST_NS, PACKAGE, Archive, Order
 from civicam.evidence.statement import VERIFIER, statement, verifier_page
 from civicam.footage.keys import KeyRing
@@ -271,6 +271,30 @@ class Exports:
             found.received += 1
             await self._on(lambda: self._save(found))
         return found, path
+
+    async def withdraw(self, caller: Caller, number: int) -> None:
+        """Takes an export back: its link ends at once, and the package is deleted.
+
+        Raises:
+            NotAllowedError: it is somebody else's, and they decide about no grants.
+            NotFoundError: there is no such export, or it is still being made.
+            LedgerError: it cannot be written down.
+        """
+        one = self._known.get(number)
+        is_theirs = one is not None and one.person == caller.who.person
+        if not is_theirs and Role.APPROVER not in self._office.state.roles_of(caller.who.person):
+            raise NotAllowedError("who ordered an export, or an approver, takes it back")
+        if one is None or one.state is ExportState.MAKING:
+            raise NotFoundError("there is no such export, or it is still being made")
+        facts: dict[str, Value] = {"what": "withdrawn", "export": str(number)}
+        parts = {"exported-by": Part(one.person), "by": Part(caller.who.person)}
+        await self._office.write(Draft(Kind.EXPORT, facts, parts))
+        self._known.pop(number, None)
+        await self._on(partial(self._remove, self._folder(number)))
+
+    def certificate(self) -> str:
+        """SHA-256 of the certificate with which exports are signed; empty before the first one. Blocks."""
+        return fingerprint_in(self._places.folder)
 
     def _may_leave(self, one: Export) -> bool:
         """Whether what an export is of may still leave: nobody took the grant back, and who exported it is here."""

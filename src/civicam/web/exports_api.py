@@ -14,8 +14,10 @@ from civicam.ledger.entry import PersonId
 from civicam.web.bearer import Caller
 from civicam.web.exports import Export, Exports, Wanted
 from civicam.web.gate import moment, parse_moment
+from civicam.web.people_api import NumberPath
 from civicam.web.people_models import ExportLink, ExportModel, ExportWanted
-from civicam.web.people_services import PeopleServices, named, ruled
+from civicam.web.people_services import SIGNED_IN, PeopleServices, named, ruled
+from civicam.web.sign_in_api import NO_CONTENT
 
 LINK = "/public/export/"
 
@@ -47,7 +49,17 @@ def add_exports(api: FastAPI, services: PeopleServices) -> None:
         names = await office.names()
         roles = services.state.roles_of(caller.who.person)
         sees_all = bool(roles & {Role.APPROVER, Role.AUDITOR})
-        return [_model(one, names) for one in exports.listed() if sees_all or one.person == caller.who.person]
+        return [_model(one, names, caller) for one in exports.listed() if sees_all or one.person == caller.who.person]
+
+    @api.post(
+        "/api/exports/{number}/withdraw",
+        summary="Take an export back: its link ends, and the package is deleted",
+        operation_id="withdraw_export",
+        status_code=NO_CONTENT,
+        **ruled(SIGNED_IN),
+    )
+    async def withdraw(caller: Annotated[Caller, Depends(services.caller)], number: NumberPath) -> None:
+        await exports.withdraw(caller, number)
 
 
 async def fetch(exports: Exports, request: Request) -> Response:
@@ -61,7 +73,7 @@ async def fetch(exports: Exports, request: Request) -> Response:
     return FileResponse(path, media_type="application/zip", filename=f"civicam-export-{found.number}.zip")
 
 
-def _model(one: Export, names: dict[PersonId, Name]) -> ExportModel:
+def _model(one: Export, names: dict[PersonId, Name], caller: Caller) -> ExportModel:
     order = one.order
     return ExportModel(
         id=one.number,
@@ -76,4 +88,5 @@ def _model(one: Export, names: dict[PersonId, Name]) -> ExportModel:
         why=one.why,
         until=moment(one.until_ns),
         received=one.received,
+        is_own=one.person == caller.who.person,
     )

@@ -328,6 +328,7 @@ class ExportModel(_Model):
     why: str = Field(description="Why it failed; empty where it did not.")
     until: str = Field(description="When the link lapses.")
     received: int = Field(description="How often it was given out.")
+    is_own: bool
 
 
 class HoldWanted(_Model):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,9 @@ _SHOWN: Final = (
     (Kind.HOLD, "holds"),
     (Kind.DELETION, "deletions"),
 )
+_NOTHING: Final[Mapping[str, Any]] = {
+    "trouble": True, "checkpoint": "", "verifier": "", "certificate": "", "size": 0, "months": [], "shown": [],
+}  # fmt: skip
 _FOLDER: Final = files("civicam.web").joinpath("public")
 
 
@@ -50,9 +53,18 @@ class PublicPages:
         directory: which cameras there are.
         ledger: where the ledger lies.
         city_map: the city's own map, which it may have.
+        certificate: SHA-256 of the one that exports are signed with; empty where there is none. Blocks.
     """
 
-    def __init__(self, city: str, directory: Directory, ledger: LedgerFolder, city_map: Path | None = None) -> None:
+    def __init__(
+        self,
+        city: str,
+        directory: Directory,
+        ledger: LedgerFolder,
+        city_map: Path | None = None,
+        certificate: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._certificate = certificate
         self._city, self._directory, self._ledger, self._map = city, directory, ledger, city_map
         self._counts = LedgerCounts()
         self._counting, self._drawing = asyncio.Lock(), asyncio.Lock()
@@ -95,6 +107,10 @@ class PublicPages:
             "number": found.number,
             "recipient": found.order.recipient,
             "until": moment(found.until_ns),
+            "start": moment(found.order.window[0]),
+            "end": moment(found.order.window[1]),
+            "cameras": found.order.cameras,
+            "case": found.order.case,
             "is_ready": found.state is ExportState.READY,
             "file": f"{request.url.path}/package",
         }
@@ -127,6 +143,7 @@ class PublicPages:
                 "checkpoint": published.checkpoint.decode(),
                 "verifier": str(published.verifier),
                 "size": published.reader.size,
+                "certificate": self._certificate(),
                 "months": [],
                 "shown": [],
             }
@@ -134,7 +151,15 @@ class PublicPages:
                 facts |= _table(self._counts.read(published.reader))
         except CivicamError:
             # Why is for engineers: it may name files of this machine.
-            return {"trouble": True, "checkpoint": "", "verifier": "", "size": 0, "months": [], "shown": []}
+            return {
+                "trouble": True,
+                "checkpoint": "",
+                "verifier": "",
+                "certificate": "",
+                "size": 0,
+                "months": [],
+                "shown": [],
+            }
         return facts
 
 
