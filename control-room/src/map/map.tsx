@@ -35,7 +35,8 @@ export function CityMap() {
   const [shown, show] = useState<Camera | null>(null);
   const placed = (data?.cameras ?? []).filter((camera): camera is Placed => camera.place !== null);
   const [wanted, want] = useState("");
-  const hits = wanted ? placed.filter((camera) => isFound(camera, wanted)).slice(0, MOST_HITS) : [];
+  const hitsOf = (words: string): Placed[] => (words ? placed.filter((camera) => isFound(camera, words)).slice(0, MOST_HITS) : []);
+  const hits = hitsOf(wanted);
   const isViewer = isLocal.value || roles.value.has("operator") || roles.value.has("investigator");
   useEffect(() => {
     drawn.current = new Drawn(box.current!, (camera) => { if (isViewer) show(camera); });
@@ -50,7 +51,10 @@ export function CityMap() {
       <label class="find">
         {t("grant.find")}{" "}
         <input id="map-find" type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} onKeyDown={(event) => {
-          if (event.key === "Enter" && hits[0]) drawn.current?.go(hits[0].id);
+          const [first] = event.key === "Enter" ? hitsOf(event.currentTarget.value) : [];
+          if (!first) return;
+          event.preventDefault(); // else the sign that has the focus now is pressed, too
+          drawn.current?.go(first.id);
         }} />
       </label>
       {wanted && (
