@@ -11,7 +11,7 @@ from civicam.core.errors import EvidenceError
 from civicam.evidence.manifest import read_ledger, read_manifest
 from civicam.evidence.mp4 import boxes
 from civicam.evidence.verify import verify
-from tests.evidence.alterations import ALTERATIONS, Alteration, Truth, build, is_found, packed
+from tests.evidence.alterations import ALTERATIONS, Alteration, Truth, build, is_found, packed, untouched
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,11 @@ def test_an_untouched_export_gives_no_alarm(truth: Truth, tmp_path: Path) -> Non
     assert not is_found(truth.data, tmp_path / "first.zip")
     assert not is_found(truth.other, tmp_path / "second.zip")
     assert packed(truth.files) == truth.data
+
+
+def test_exports_of_any_stretch_give_no_alarm(tmp_path: Path) -> None:
+    for data in untouched(tmp_path / "city", random.Random(9), 12):
+        assert not is_found(data, tmp_path / "export.zip")
 
 
 @pytest.mark.parametrize("alter", ALTERATIONS, ids=lambda one: one.__name__)

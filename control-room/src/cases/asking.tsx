@@ -1,15 +1,12 @@
 // To open a case, to ask for a grant, to break the glass.
 
-import { useState } from "preact/hooks";
-import { isFound, named, once, POST, type Camera, type CasesModel } from "../api";
+import { once, POST, type Camera, type CasesModel } from "../api";
 import { submits, text } from "../forms";
 import type { Does } from "../parts";
 import { coded, localTime, t } from "../words";
-import { byTitle, newest } from "./cases";
+import { Cameras, moment, newest, ticked } from "./fields";
 
 const MINUTE_MS = 60_000;
-
-export const moment = (form: FormData, name: string): string => new Date(text(form, name)).toISOString();
 
 export function OpenCase({ purposes, does }: { purposes: string[]; does: Does }) {
   const open = submits(does, (form) =>
@@ -33,31 +30,6 @@ export function OpenCase({ purposes, does }: { purposes: string[]; does: Does })
       </form>
     </details>
   );
-}
-
-export function Cameras({ cameras }: { cameras: Camera[] }) {
-  const [wanted, want] = useState("");
-  const shown = [...cameras].sort(byTitle);
-  return (
-    <fieldset>
-      <legend>{t("grant.cameras")}</legend>
-      <label>{t("grant.find")} <input type="search" value={wanted} onInput={(event) => want(event.currentTarget.value)} /></label>
-      <div class="boxes">
-        {shown.map((camera) => (
-          <label key={camera.id} hidden={!isFound(camera, wanted)}>
-            <input type="checkbox" name="camera" value={camera.id} /> {named(camera)}
-          </label>
-        ))}
-      </div>
-    </fieldset>
-  );
-}
-
-/** Which cameras are ticked; there is one at least. */
-export function ticked(form: FormData): string[] {
-  const cameras = form.getAll("camera").map(String);
-  if (!cameras.length) throw new Error(t("grant.nocamera"));
-  return cameras;
 }
 
 function Stretch({ isNow = false }: { isNow?: boolean }) {

@@ -1,11 +1,12 @@
 // Cases, and grants to see clear video for them: asked by one, decided by another, seen, ended.
 
 import { useState } from "preact/hooks";
-import { ask, GET, named, once, POST, type Camera, type CasesModel, type Grant } from "../api";
+import { ask, GET, named, once, POST, type CasesModel, type Grant } from "../api";
 import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
 import { me, roles } from "../session";
 import { coded, count, dayTime, t, type Key } from "../words";
 import { AskForGrant, BreakGlass, OpenCase } from "./asking";
+import { newest } from "./fields";
 import { Exports, OrderExport } from "./exports";
 import { Holds } from "./holds";
 import { ClearView } from "./clear_view";
@@ -117,8 +118,3 @@ function GrantRow({ grant, titles, does, onSee }: Omit<ListedProps, "known"> & {
     </li>
   );
 }
-
-/** The newest first. */
-export const newest = (cases: CasesModel["cases"]): CasesModel["cases"] => [...cases].sort((one, other) => (one.opened < other.opened ? 1 : -1));
-
-export const byTitle = (one: Camera, other: Camera): number => one.title.localeCompare(other.title);

@@ -5,8 +5,7 @@ import { submits, text } from "../forms";
 import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
 import { roles } from "../session";
 import { dayTime, localTime, t, type Key } from "../words";
-import { Cameras, moment, ticked } from "./asking";
-import { newest } from "./cases";
+import { Cameras, moment, newest, ticked } from "./fields";
 
 const EVERY_MS = 3000;
 const DAY_MS = 86_400_000;
