@@ -47,6 +47,8 @@ const shown = (options: Intl.DateTimeFormatOptions) => (at: string | number | Da
 
 export const clockTime = shown({ timeStyle: "medium" });
 export const dayTime = shown({ dateStyle: "medium", timeStyle: "medium" });
+/** To the hundredth of a second, where frames are told apart. */
+export const frameTime = shown({ year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 2 });
 export const dayOnly = shown({ dateStyle: "medium" });
 export const percent = (share: number, digits = 2): string =>
   new Intl.NumberFormat(language.value, { style: "percent", maximumFractionDigits: digits }).format(share);

@@ -12,6 +12,9 @@ import { provenEntry, readCheckpoint } from "./proof";
 const EVERY_MS = 5000;
 const STEP = 200;
 const MOST = 500;
+const HASH = /^(?:[0-9a-f]{64}|[A-Za-z0-9+/]{43}=)$/;
+const HASH_SHOWN = 12;
+const MOMENT = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 const GLASS = "break-glass";
 
 export function Oversight() {
@@ -66,8 +69,15 @@ type Names = Map<string, string>;
 
 /** An entry's facts in a line. */
 function facts(entry: Entry, titles: Names): string {
-  const said = (value: unknown): string => titles.get(String(value)) ?? coded("what", coded("purpose", String(value)));
-  return Object.entries(entry.facts).map(([name, value]) => `${coded("fact", name)}: ${Array.isArray(value) ? value.map(said).join(", ") : said(value)}`).join(" · ");
+  const known = (value: unknown): string => titles.get(String(value)) ?? coded("what", coded("purpose", String(value)));
+  const said = (value: unknown): string => {
+    const words = String(value);
+    if (HASH.test(words)) return `${words.slice(0, HASH_SHOWN)}…`;
+    return MOMENT.test(words) ? dayTime(words) : known(words);
+  };
+  // Hashes last: what people look for comes first.
+  const rows = Object.entries(entry.facts).sort(([, one], [, other]) => Number(HASH.test(String(one))) - Number(HASH.test(String(other))));
+  return rows.map(([name, value]) => `${coded("fact", name)}: ${Array.isArray(value) ? value.map(said).join(", ") : said(value)}`).join(" · ");
 }
 
 function parts(entry: Entry, names: Names): string {

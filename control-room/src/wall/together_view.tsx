@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { named, wordsOf, type Camera } from "../api";
 import { Dialog } from "../parts";
 import { Together } from "../player/together";
-import { dayTime, localTime, t } from "../words";
+import { frameTime, localTime, t } from "../words";
 import { Speed } from "./speed";
 import { PLAYBACK_MS } from "./view";
 
@@ -36,7 +36,7 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
 
   const tellTime = (time: number): void => {
     if (!slider.current || !group.current) return;
-    const words = dayTime(group.current.wallAt(time));
+    const words = frameTime(group.current.wallAt(time));
     if (!slider.current.matches(":active")) slider.current.value = String(time);
     slider.current.setAttribute("aria-valuetext", words);
     tellClock(words);

@@ -5,7 +5,7 @@ import { ask, GET, named, type Camera, type Coverage } from "../api";
 import { Dialog } from "../parts";
 import { Live } from "../player/live";
 import { Playback } from "../player/playback";
-import { clockTime, coded, dayTime, localTime, percent, stateOf, t } from "../words";
+import { clockTime, coded, frameTime, localTime, percent, stateOf, t } from "../words";
 import { Preview } from "./preview";
 import { Speed } from "./speed";
 import { liveUrl } from "./tile";
@@ -77,7 +77,7 @@ function Screen({ camera }: { camera: Camera }) {
   };
   const onTime = (): void => {
     const wall = player.current?.wall ?? null;
-    tellClock(wall === null ? "" : dayTime(wall));
+    tellClock(wall === null ? "" : frameTime(wall));
     const playback = recorded();
     if (wall !== null && playback && video.current) preview.current?.set(video.current.currentTime, playback.duration);
   };

@@ -29,3 +29,4 @@ def init(
     say()
     say(f"Back up {place.city_key} now, apart from the footage: without it no footage can ever be opened again.")
     say(f'Next: {command_name()} camera add ID rtsp://HOST/PATH --purpose "why it is there"{option}')
+    say(f"Then: {command_name()} run{option}")
