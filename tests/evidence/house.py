@@ -6,11 +6,14 @@ from pathlib import Path
 
 import civicam.evidence
 from civicam.catalogue.catalogue import Catalogue
+from civicam.core.citykey import CityKey
 from civicam.core.ids import StreamName
 from civicam.evidence.certificate import Seal, open_seal
 from civicam.evidence.export import Archive, Order, entries_of, finish, make, package, prove
 from civicam.evidence.manifest import Manifest
 from civicam.evidence.statement import statement
+from civicam.footage.keys import KeyRing
+from civicam.footage.volume import Volume
 from civicam.ledger.entry import Draft, Kind, Value
 from civicam.ledger.log import read_verifier
 from civicam.ledger.published import read_published
@@ -63,6 +66,13 @@ class Exporting:
         log.integrate()
         log.publish(log.note())
         log.close()
+        return cls(root, ledger, recorded, open_seal(root, "Khujand", ledger.city_key, AT_NS))
+
+    @classmethod
+    def at(cls, root: Path) -> "Exporting":
+        """The city that `build` made there, as another process finds it."""
+        ledger, volume = LedgerHouse.at(root / "ledger"), Volume("main", root / "city" / "main", 0)
+        recorded = Recorded(root / "city", volume, KeyRing(CityKey(b"k" * 32)))
         return cls(root, ledger, recorded, open_seal(root, "Khujand", ledger.city_key, AT_NS))
 
     @property

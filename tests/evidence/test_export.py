@@ -3,7 +3,9 @@
 import io
 import shutil
 import subprocess
+import sys
 import zipfile
+from contextlib import suppress
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -157,6 +159,43 @@ def test_an_export_that_was_killed_goes_on_with_what_is_whole_and_leaves_no_half
     again = city.export("killed")
     assert verify(again).entry is not None
     assert sorted(one.name for one in folder.iterdir()) == [PACKAGE]
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from tests.evidence.house import Exporting
+def progress(size_bytes):
+    print("more", flush=True)
+    time.sleep(0.02)
+Exporting.at(Path(sys.argv[1])).export("shot", progress)
+"""
+
+
+@pytest.mark.parametrize("after", [1, 17, 30, 46])
+def test_an_export_whose_process_is_shot_leaves_nothing_that_holds_and_goes_on(
+    city: Exporting, tmp_path: Path, after: int
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(city.root)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert process.stdout is not None
+    for _ in range(after):
+        assert process.stdout.readline()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    folder = city.root / "shot"
+    for left in folder.rglob("*"):
+        if left.suffix in {".zip", ".mp4", ".part"}:
+            with suppress(
+                EvidenceError
+            ):  # a film that is whole may say that it was not changed; a package does not hold
+                assert verify(left).manifest is None
+    again = city.export("shot")
+    assert verify(again).manifest is not None
+    assert [one.name for one in folder.iterdir()] == [PACKAGE]
+    again.unlink()
 
 
 def test_footage_that_is_not_written_down_yet_is_not_exported(city: Exporting, tmp_path: Path) -> None:
