@@ -81,6 +81,7 @@ async def test_nobody_decides_about_what_they_asked_for(tmp_path: Path) -> None:
     [
         ({"case": "none"}, 400),
         ({"cameras": []}, 400),
+        ({"cameras": ["nobody-9"]}, 400),
         ({"to": WINDOW["from"]}, 400),
         ({"days": 0.1}, 400),
         ({"days": 400}, 400),

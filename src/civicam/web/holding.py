@@ -5,6 +5,7 @@ What is kept for people has their hold's number in its reason; holds that were p
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from civicam.access.holds import WARNED_NS, ends_ns, kept, lapsed
 from civicam.access.models import HoldState
 from civicam.access.office import Office
 from civicam.catalogue.catalogue import Catalogue
-from civicam.core.errors import CivicamError
+from civicam.core.errors import CivicamError, RequestError
 from civicam.core.ids import CameraId
 from civicam.core.spans import Span
 
@@ -33,6 +34,22 @@ class Holding:
         self._path, self._office = catalogue, office
         self._lock = asyncio.Lock()
         self.trouble = ""
+
+    async def check(self, cameras: Iterable[CameraId]) -> None:
+        """Makes sure that the city has, or had, these cameras.
+
+        Raises:
+            RequestError: it never had one of them.
+            CatalogueError: the catalogue cannot be read.
+        """
+
+        def known() -> set[CameraId]:
+            with Catalogue.open(self._path) as catalogue:
+                return {camera.id for camera in catalogue.cameras(removed=True)}
+
+        unknown = sorted(set(cameras) - await asyncio.to_thread(known))
+        if unknown:
+            raise RequestError(f"the city never had a camera {unknown[0]}", fix="see /api/cameras")
 
     async def apply(self) -> None:
         """Places and releases what is not yet as it should be.

@@ -37,6 +37,7 @@ def add_holds(api: FastAPI, services: PeopleServices) -> None:
             (parse_moment(said.start, "from"), parse_moment(said.end, "to")),
             parse_moment(said.review, "review"),
         )
+        await holding.check(wanted.cameras)
         change = await office.carry_out(lambda state, at_ns: holds.ask(state, caller.who, caller.where, wanted, at_ns))
         await holding.apply()
         row = change.rows[0]
