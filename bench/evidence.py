@@ -22,7 +22,7 @@ from civicam.core.citykey import CityKey
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.evidence.certificate import open_seal
 from civicam.evidence.export import Archive, Order, entries_of, finish, make, package, prove
-from civicam.evidence.statement import VERIFIER, statement, verifier_page
+from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.evidence.verify import verify
 from civicam.footage.fragment import Fragment
 from civicam.footage.keys import KeyRing
@@ -113,7 +113,15 @@ class City:
         with Catalogue.open(self.catalogue) as catalogue:
             made = make(order, Archive(catalogue, {"main": self.volume}, self.keyring), seal, folder, _ignore)
         words = statement(made.manifest, seal.certificate).encode()
-        digest = finish(made, seal, {"statement.txt": words, VERIFIER: verifier_page()})
+        digest = finish(
+            made,
+            seal,
+            {
+                "statement.pdf": statement_pdf(words.decode(), "Bench", START_NS),
+                "statement.txt": words,
+                VERIFIER: verifier_page(),
+            },
+        )
         filmed = time.monotonic() - begun
         log = Log(self.ledger, self.key)
         facts: dict[str, Value] = {

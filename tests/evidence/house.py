@@ -11,7 +11,7 @@ from civicam.core.ids import StreamName
 from civicam.evidence.certificate import Seal, open_seal
 from civicam.evidence.export import Archive, Order, entries_of, finish, make, package, prove
 from civicam.evidence.manifest import Manifest
-from civicam.evidence.statement import statement
+from civicam.evidence.statement import statement, statement_pdf
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
 from civicam.ledger.entry import Draft, Kind, Value
@@ -93,7 +93,10 @@ class Exporting:
             archive = Archive(catalogue, {"main": self.recorded.volume}, self.recorded.keyring)
             made = make(order, archive, self.seal, folder, progress)
         words = statement(made.manifest, self.seal.certificate)
-        documents = {"statement.txt": words.encode()} | ({"verify.html": PAGE.read_bytes()} if self.has_page else {})
+        pdf = statement_pdf(words, "Export 1 of Khujand", AT_NS)
+        documents = {"statement.txt": words.encode(), "statement.pdf": pdf} | (
+            {"verify.html": PAGE.read_bytes()} if self.has_page else {}
+        )
         digest = finish(made, self.seal, documents)
         log = self.ledger.open()
         facts: dict[str, Value] = {"manifest": digest.hex(), "certificate": self.seal.fingerprint} | said_of(

@@ -18,6 +18,7 @@ from civicam.core.errors import EvidenceError
 from civicam.core.ids import StreamName
 from civicam.evidence.export import PACKAGE
 from civicam.evidence.mp4 import boxes
+from civicam.evidence.statement import statement_pdf
 from civicam.evidence.verify import verify
 from tests.evidence.house import WINDOW, Exporting
 from tests.fakes.recorded import GOP_NS, KEYS, START_NS, S
@@ -70,6 +71,17 @@ def test_any_unzip_opens_it_and_the_files_play_in_ffmpeg(package: Path, tmp_path
         assert found[-1][0] == pytest.approx((WINDOW[1] - WINDOW[0] + GOP_NS) / 1e9, abs=0.1)
         gaps = [after - before for (before, _), (after, _) in pairwise(found) if after - before > 0.2]
         assert max(gaps) == pytest.approx(6, abs=0.2)  # as long as nothing came
+
+
+def test_the_statement_is_there_to_be_read_and_to_be_printed(package: Path) -> None:
+    with zipfile.ZipFile(package) as archive:
+        words, pdf = archive.read("statement.txt").decode(), archive.read("statement.pdf")
+    assert "by Firuza" in words
+    assert "the court of Khujand, case 7/26" in words
+    assert pdf.startswith(b"%PDF-1.")
+    assert b"D:20260301" in pdf  # made when the export was, not when somebody looks
+    cyrillic = statement_pdf("Выгрузка: Рӯдакӣ, ҷамъ", "x", 0)
+    assert len(cyrillic) > len(statement_pdf("", "x", 0))
 
 
 def test_the_boxes_are_those_of_the_onvif_export_file_format(package: Path) -> None:

@@ -10,6 +10,7 @@ import { readLedger, readManifest, type Film, type Ledger, type Manifest, type S
 import { checkFragment, placeOf, readFields, readSegment, type Fields, type Recorded } from "./recorded";
 
 const MOST_BYTES = 64 << 20;
+const DOCUMENTS = ["statement.pdf", "statement.txt", "verify.html"];
 const MINUTE_NS = 60_000_000_000n;
 const SMALL = 4 << 20;
 const AT_ONCE = 4;
@@ -94,8 +95,9 @@ export async function verify(file: Blob, progress: (done: number) => void): Prom
 
 /** Nothing is in the package that the manifest does not list, and nothing is missing. */
 async function checkMembers(manifest: Manifest, members: Map<string, Member>, small: (name: string) => Promise<Bytes>): Promise<void> {
-  const documents = manifest.documents.map((one) => one.name).join();
-  if (documents !== "statement.txt" && documents !== "statement.txt,verify.html") throw new ProofError("the package has other documents than exports have");
+  const documents = manifest.documents.map((one) => one.name);
+  const isKnown = documents.includes("statement.txt") && documents.every((name, at) => DOCUMENTS.includes(name) && (!at || documents[at - 1]! < name));
+  if (!isKnown) throw new ProofError("the package has other documents than exports have");
   checkNames(manifest);
   const small_ones = [...OWN, ...manifest.documents.map((one) => one.name)].filter((name) => name !== "statement.txt").sort();
   const listed = ["statement.txt", ...small_ones, ...manifest.files.map((one) => one.name)];

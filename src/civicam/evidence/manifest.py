@@ -18,6 +18,7 @@ SIGNATURE: Final = "manifest.sig"
 CERTIFICATE: Final = "certificate.der"
 LEDGER: Final = "ledger.json"
 STATEMENT: Final = "statement.txt"
+PRINTED: Final = "statement.pdf"
 FOOTAGE: Final = "footage/"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_BYTES: Final = 64 << 20

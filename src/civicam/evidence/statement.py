@@ -1,19 +1,47 @@
 """What an export says to people: who exported what for whom, what is missing why, and how anybody checks it."""
 
+from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.resources import files
+from importlib.resources import as_file, files
 from typing import Final
+
+from fpdf import FPDF
+from fpdf.enums import Align, XPos, YPos
 
 from civicam.evidence.manifest import Manifest
 from civicam.ledger.encoding import moment
 
 _WIDTH: Final = 78
+_POINTS: Final = 9
+_LINE_MM: Final = 4.5
 VERIFIER: Final = "verify.html"
 
 
 def verifier_page() -> bytes:
     """The page that checks exports in a browser, one file of HTML. Blocks."""
     return files("civicam.evidence").joinpath("page", VERIFIER).read_bytes()
+
+
+def statement_pdf(words: str, title: str, at_ns: int) -> bytes:
+    """The same statement as a PDF, for a file that is printed. Blocks.
+
+    Args:
+        words: the statement, plain text.
+        title: what it is called.
+        at_ns: when it was made.
+    """
+    pdf = FPDF(format="A4")
+    pdf.set_creation_date(datetime.fromtimestamp(at_ns // 1_000_000_000, UTC))
+    pdf.set_title(title)
+    pdf.set_lang("en")
+    with as_file(files("civicam.evidence").joinpath("fonts", "DejaVuSansMono.ttf")) as font:
+        pdf.add_font("mono", fname=font)
+    pdf.set_font("mono", size=_POINTS)
+    pdf.set_auto_page_break(auto=True, margin=15)
+    pdf.add_page()
+    for line in words.splitlines():
+        pdf.multi_cell(0, _LINE_MM, line or " ", new_x=XPos.LMARGIN, new_y=YPos.NEXT, align=Align.L)
+    return bytes(pdf.output())
 
 
 def statement(manifest: Manifest, certificate: bytes) -> str:
@@ -29,7 +57,7 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
         for one in manifest.cameras
         for line in (f"  {one.title} ({one.id})", f"    there for: {one.purpose}", f"    answers for it: {one.owner}")
     ]
-    files = [
+    films = [
         f"  {one.name}: {one.camera}, picture '{one.stream}', {len(one.fragments)} pieces, {one.size} bytes"
         for one in manifest.files
     ]
@@ -50,7 +78,7 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
             *cameras,
             "",
             "Files",
-            *files,
+            *films,
             "",
             "Recorded, and could not be exported",
             *absent,

@@ -26,6 +26,7 @@ from civicam.evidence.manifest import (
     LEDGER,
     MANIFEST,
     MOST_BYTES,
+    PRINTED,
     SIGNATURE,
     STATEMENT,
     FileModel,
@@ -188,7 +189,7 @@ class _Package:
     def _check_members(self, manifest: Manifest) -> None:
         """Nothing is in the package that the manifest does not list, and nothing is missing."""
         documents = [one.name for one in manifest.documents]
-        if documents != sorted(set(documents)) or not {STATEMENT} <= set(documents) <= {STATEMENT, VERIFIER}:
+        if documents != sorted(set(documents)) or not {STATEMENT} <= set(documents) <= {STATEMENT, PRINTED, VERIFIER}:
             raise EvidenceError("the package has other documents than exports have")
         _check_names(manifest)
         small = sorted([MANIFEST, SIGNATURE, CERTIFICATE, LEDGER, *documents], key=reading_order)

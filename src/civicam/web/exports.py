@@ -41,7 +41,8 @@ from civicam.core.spans import Span
 from civicam.evidence import export
 from civicam.evidence.certificate import fingerprint_in, open_seal
 from civicam.evidence.export import MOST_NS, PACKAGE, Archive, Order
-from civicam.evidence.statement import VERIFIER, statement, verifier_page
+from civicam.evidence.manifest import PRINTED, STATEMENT
+from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
 from civicam.ledger.encoding import moment
@@ -376,7 +377,8 @@ class Exports:
             made = export.make(one.order, archive, seal, folder, progress)
         page = verifier_page()
         words = statement(made.manifest, seal.certificate)
-        digest = export.finish(made, seal, {"statement.txt": words.encode(), VERIFIER: page})
+        pdf = statement_pdf(words, f"Export {one.order.number} of {places.city}", one.order.at_ns)
+        digest = export.finish(made, seal, {STATEMENT: words.encode(), PRINTED: pdf, VERIFIER: page})
         return made, digest, seal.fingerprint
 
     async def _keep_lapsing(self) -> None:
