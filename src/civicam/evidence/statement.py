@@ -34,9 +34,9 @@ def statement_pdf(words: str, title: str, at_ns: int) -> bytes:
     pdf.set_creation_date(datetime.fromtimestamp(at_ns // 1_000_000_000, UTC))
     pdf.set_title(title)
     pdf.set_lang("en")
-    with as_file(files("civicam.evidence").joinpath("fonts", "DejaVuSansMono.ttf")) as font:
-        pdf.add_font("mono", fname=font)
-    pdf.set_font("mono", size=_POINTS)
+    with as_file(files("civicam.evidence").joinpath("fonts", "DejaVuSans.ttf")) as font:
+        pdf.add_font("statement", fname=font)
+    pdf.set_font("statement", size=_POINTS)
     pdf.set_auto_page_break(auto=True, margin=15)
     pdf.add_page()
     for line in words.splitlines():
