@@ -210,3 +210,21 @@ async def test_the_public_counts_an_export_once_however_often_it_is_fetched(tmp_
         assert sum(count for one, count in counts.items() if one.kind == "export") == 1
         checkpoint = (await web.client.get("/public/checkpoint?lang=en")).text
         assert "signs packages of footage" in checkpoint
+
+
+async def test_an_export_that_the_disk_has_no_room_for_fails_and_leaves_nothing(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        places = Places(
+            tmp_path / "small", tmp_path / "city" / "catalogue.sqlite", {}, web.ledger.log.folder, "Khujand", KEY,
+            reserve_bytes=1 << 60,
+        )  # fmt: skip
+        async with Exports(places, web.house.office).running() as exports:
+            caller = Caller(investigator.who, investigator.where)
+            order = Wanted(grant, frozenset({CAMERA}), (START_NS, START_NS + S), "the court", 2 * 3600 * S)
+            made, _ = await exports.order(caller, order)
+            for _ in range(100):
+                if made.why:
+                    break
+                await asyncio.sleep(0.05)
+            assert made.why == "the disk has no room for this export"
+            assert [path.name for path in (tmp_path / "small" / "1").iterdir()] == ["order.sealed"]

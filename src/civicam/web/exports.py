@@ -30,6 +30,7 @@ from civicam.core.citykey import CityKey
 from civicam.core.errors import (
     BusyError,
     CivicamError,
+    DiskFullError,
     KeyMissingError,
     NotAllowedError,
     NotFoundError,
@@ -139,6 +140,7 @@ class Places:
         ledger: the ledger.
         city: the city's name.
         city_key: opens footage and the key for exports.
+        reserve_bytes: so much of the disk stays free: catalogue and ledger need it.
     """
 
     folder: Path
@@ -147,6 +149,7 @@ class Places:
     ledger: LedgerFolder
     city: str
     city_key: CityKey
+    reserve_bytes: int = 2 << 30
 
 
 class Exports:
@@ -374,6 +377,9 @@ class Exports:
         with Catalogue.open(places.catalogue) as catalogue:
             archive = Archive(catalogue, places.volumes, KeyRing(places.city_key))
             one.total_bytes, one.done_bytes = export.bytes_of(one.order, archive), 0
+            # Films and the package stand beside each other for a while.
+            if shutil.disk_usage(places.folder).free < 2 * one.total_bytes + places.reserve_bytes:
+                raise DiskFullError("the disk has no room for this export", fix="export less, or make room")
             made = export.make(one.order, archive, seal, folder, progress)
         page = verifier_page()
         words = statement(made.manifest, seal.certificate)
