@@ -141,16 +141,13 @@ def _people_alarms(people: PeopleServices | None) -> list[str]:
     """Glass that is broken now, and rights that do not hold yet: whoever looks at this machine is told, too."""
     if people is None:
         return []
-    trouble = [f"people and rights: {people.office.trouble}"] if people.office.trouble else []
-    return (
-        trouble
-        + people.holding.alarms()
-        + [
-            f"grant {grant.id}: somebody broke the glass, and sees clear video now"
-            for grant in people.state.grants.values()
-            if grant.is_break_glass and grant.state is GrantState.APPROVED
-        ]
-    )
+    told = (("people and rights", people.office.trouble), ("exports", people.exports.trouble))
+    glass = [
+        f"grant {grant.id}: somebody broke the glass, and sees clear video now"
+        for grant in people.state.grants.values()
+        if grant.is_break_glass and grant.state is GrantState.APPROVED
+    ]
+    return [*(f"{what}: {words}" for what, words in told if words), *people.holding.alarms(), *glass]
 
 
 async def _tell(parts: Parts, people: PeopleServices | None, address: str, told: Parent, clock: Clock) -> None:
