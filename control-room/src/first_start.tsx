@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { once, POST, wordsOf } from "./api";
 import { raw } from "./forms";
 import { Language } from "./language";
-import { Dialog } from "./parts";
+import { CopyLink, Dialog } from "./parts";
 import { firstStart } from "./session";
 import { t } from "./words";
 
@@ -51,11 +51,7 @@ export function FirstStart() {
           <ul id="first-links" class="plain">
             {named.map(({ name, link }) => (
               <li key={link}>
-                <label>
-                  {t("first.link", { name })}
-                  <input readOnly value={link} onFocus={(event) => event.currentTarget.select()} />
-                </label>{" "}
-                <button type="button" onClick={() => void navigator.clipboard.writeText(link)}>{t("export.copy")}</button>
+                <CopyLink label={t("first.link", { name })} link={link} />
               </li>
             ))}
           </ul>

@@ -84,6 +84,16 @@ export function Trouble({ words }: { words: string }) {
   return words ? <p class="bad trouble" role="alert">{words}</p> : null;
 }
 
+/** A link to hand on: it is selected when it has the focus, and copied by its button. */
+export function CopyLink({ label, link }: { label: string; link: string }) {
+  return (
+    <>
+      <label>{label} <input readOnly value={link} onFocus={(event) => event.currentTarget.select()} /></label>{" "}
+      <button type="button" onClick={() => void navigator.clipboard.writeText(link)}>{t("export.copy")}</button>
+    </>
+  );
+}
+
 interface SureProps {
   label: string;
   words: string;

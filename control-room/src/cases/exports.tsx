@@ -3,8 +3,9 @@
 import { useState } from "preact/hooks";
 import { ask, GET, once, POST, type Export, type Grant } from "../api";
 import { text } from "../forms";
-import { Sure, Trouble, useDeed, useKept, type Does } from "../parts";
+import { CopyLink, Sure, Trouble, useDeed, useKept, type Does } from "../parts";
 import { roles } from "../session";
+import { ticked } from "./fields";
 import { dayTime, localTime, percent, t, type Key } from "../words";
 
 const EVERY_MS = 2000;
@@ -25,8 +26,7 @@ export function OrderExport({ grant, titles }: OrderProps) {
     const form = new FormData(event.currentTarget as HTMLFormElement);
     tell("");
     does(async () => {
-      const cameras = form.getAll("camera").map(String);
-      if (!cameras.length) throw new Error(t("grant.nocamera"));
+      const cameras = ticked(form);
       // What was not changed is the grant's own stretch, to the millisecond.
       const moment = (name: "from" | "to"): string => (text(form, name) === localTime(Date.parse(grant[name])) ? grant[name] : new Date(text(form, name)).toISOString());
       const body = { grant: grant.id, cameras, from: moment("from"), to: moment("to"), recipient: text(form, "recipient"), days: Number(text(form, "days")) };
@@ -53,8 +53,7 @@ export function OrderExport({ grant, titles }: OrderProps) {
       <Trouble words={said} />
       {link && (
         <p class="export-link">
-          <label>{t("export.link")} <input readOnly value={link} onFocus={(event) => event.currentTarget.select()} /></label>{" "}
-          <button type="button" onClick={() => void navigator.clipboard.writeText(link)}>{t("export.copy")}</button>
+          <CopyLink label={t("export.link")} link={link} />
         </p>
       )}
     </details>

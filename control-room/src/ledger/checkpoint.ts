@@ -1,6 +1,6 @@
 // A signed tree of the ledger (C2SP tlog-checkpoint, signed-note, tlog-cosignature).
 
-import { bytes, concat, ProofError, sha256, text, type Bytes } from "./hashing";
+import { bytes, concat, hex, ProofError, sha256, text, type Bytes } from "./hashing";
 
 const ED25519 = 1;
 const COSIGNATURE = 4;
@@ -35,7 +35,7 @@ export async function isSigned(checkpoint: Checkpoint, verifier: string): Promis
   const key = bytes(rest.join("+"));
   if (key[0] !== ED25519 && key[0] !== COSIGNATURE) return false;
   const known = (await sha256(concat(text(`${name}\n`), key))).slice(0, 4);
-  if (id !== Array.from(known, (byte) => byte.toString(16).padStart(2, "0")).join("")) return false;
+  if (id !== hex(known)) return false;
   const found = checkpoint.signatures.find((one) => one.name === name && one.data.slice(0, 4).every((byte, at) => byte === known[at]));
   if (!found) return false;
   const imported = await crypto.subtle.importKey("raw", key.slice(1), "Ed25519", false, ["verify"]);

@@ -11,6 +11,13 @@ const NEAR_S = 0.05;
 export const WITHIN_FRAME_MS = 1.5; // a step shows the frame that lasts so long after its start, whatever was rounded
 export const STEPS_UP_TO = 2; // faster than this, a recording is shown by its keys alone
 
+/** Which way a key steps through frames; null for all others, and where somebody types. */
+export function stepOf(event: KeyboardEvent): "back" | "forward" | null {
+  const isTyped = (event.target as Element).matches("input:not([type=range]), select");
+  if (isTyped || event.ctrlKey || event.altKey || event.metaKey) return null;
+  return ({ ",": "back", ".": "forward" } as const)[event.key] ?? null;
+}
+
 /** A segment that a playlist lists: its start and duration in seconds of the player, its wall time in milliseconds. */
 export interface Segment {
   url: string;

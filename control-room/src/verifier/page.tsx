@@ -4,7 +4,8 @@ import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ProofError } from "../ledger/hashing";
 import { isSigned } from "../ledger/checkpoint";
-import { coded, count, language, LANGUAGES, speak, t, type Language } from "../words";
+import { Language } from "../language";
+import { coded, count, language, speak, t } from "../words";
 import { verify, type Verdict } from "./verify";
 import "./page.css";
 
@@ -41,12 +42,7 @@ function Page() {
     <main onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <header>
         <h1>{t("verify.title")}</h1>
-        <label>
-          {t("language")}{" "}
-          <select value={language.value} onChange={(event) => speak(event.currentTarget.value as Language)}>
-            {Object.entries(LANGUAGES).map(([name, words]) => <option key={name} value={name}>{words}</option>)}
-          </select>
-        </label>
+        <Language id="language" />
       </header>
       <p>{t("verify.intro")}</p>
       <label class="choose">

@@ -61,7 +61,7 @@ export async function readSegment(segment: Segment): Promise<Recorded> {
     return hex(index.slice(from, from + 32));
   });
   const digest = hex(await sha256(concat(header, index)));
-  const said_of_it = `{"digest":"${digest}","end_ns":"${segment.end_ns}","size":${segment.size},"start_ns":"${start}","stream":"${camera}/${stream}"}`;
+  const written = `{"digest":"${digest}","end_ns":"${segment.end_ns}","size":${segment.size},"start_ns":"${start}","stream":"${camera}/${stream}"}`;
   return {
     camera,
     stream,
@@ -71,7 +71,7 @@ export async function readSegment(segment: Segment): Promise<Recorded> {
     headerDigest: await sha256(header),
     digests,
     key: await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt"]),
-    leaf: await leaf(text(said_of_it)),
+    leaf: await leaf(text(written)),
   };
 }
 

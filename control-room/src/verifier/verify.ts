@@ -99,8 +99,8 @@ async function checkMembers(manifest: Manifest, members: Map<string, Member>, sm
   const isKnown = documents.includes("statement.txt") && documents.every((name, at) => DOCUMENTS.includes(name) && (!at || documents[at - 1]! < name));
   if (!isKnown) throw new ProofError("the package has other documents than exports have");
   checkNames(manifest);
-  const small_ones = [...OWN, ...manifest.documents.map((one) => one.name)].filter((name) => name !== "statement.txt").sort();
-  const listed = ["statement.txt", ...small_ones, ...manifest.files.map((one) => one.name)];
+  const rest = [...OWN, ...manifest.documents.map((one) => one.name)].filter((name) => name !== "statement.txt").sort();
+  const listed = ["statement.txt", ...rest, ...manifest.files.map((one) => one.name)];
   if ([...members.keys()].join("\n") !== listed.join("\n")) throw new ProofError("the package does not hold what it should, in the order in which it should");
   for (const document of manifest.documents) {
     if (hex(await sha256(await small(document.name))) !== document.sha256) throw new ProofError(`${document.name} was altered`);

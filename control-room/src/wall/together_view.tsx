@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { named, wordsOf, type Camera } from "../api";
 import { Dialog } from "../parts";
+import { stepOf } from "../player/recording";
 import { Together } from "../player/together";
 import { frameTime, localTime, t } from "../words";
 import { Speed } from "./speed";
@@ -78,9 +79,8 @@ function Screens({ cameras, at }: { cameras: Camera[]; at: number }) {
     known.step(go).then((isFound) => say(isFound ? "" : t("recording.noframe")), (error: unknown) => say(wordsOf(error)));
   };
   const onKey = (event: KeyboardEvent): void => {
-    const isTyped = (event.target as Element).matches("input:not([type=range]), select");
-    const go = ({ ",": "back", ".": "forward" } as const)[event.key];
-    if (!go || isTyped || event.ctrlKey || event.altKey || event.metaKey) return;
+    const go = stepOf(event);
+    if (!go) return;
     event.preventDefault();
     step(go);
   };

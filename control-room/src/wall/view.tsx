@@ -5,6 +5,7 @@ import { ask, GET, named, type Camera, type Coverage } from "../api";
 import { Dialog } from "../parts";
 import { Live } from "../player/live";
 import { Playback } from "../player/playback";
+import { stepOf } from "../player/recording";
 import { clockTime, coded, frameTime, localTime, percent, stateOf, t } from "../words";
 import { Preview } from "./preview";
 import { Speed } from "./speed";
@@ -68,9 +69,7 @@ function Screen({ camera }: { camera: Camera }) {
     }
   };
   const onKey = (event: KeyboardEvent): void => {
-    const isTyped = (event.target as Element).matches("input:not([type=range]), select");
-    if (isTyped || event.ctrlKey || event.altKey || event.metaKey) return;
-    const go = ({ ",": "back", ".": "forward" } as const)[event.key];
+    const go = stepOf(event);
     if (!go || !recorded() || !video.current?.paused) return;
     event.preventDefault();
     step(go);

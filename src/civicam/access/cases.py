@@ -94,7 +94,7 @@ def close_case(state: State, who: Who, number: str, at_ns: int) -> Change:
         AccessError: there is no such case, or it is closed.
     """
     require(state, Ask(who, Action.CASE_OPEN, at_ns))
-    case = _case(state, number)
+    case = open_case_of(state, number)
     ended = (
         replace(grant, state=GrantState.REVOKED, ended_ns=at_ns)
         for grant in state.grants.values()
@@ -116,7 +116,7 @@ def ask(state: State, who: Who, where: Where, wanted: Wanted, at_ns: int, *, mos
     _check(state, who, wanted, Action.GRANT_ASK, at_ns)
     if not MINUTE_NS <= wanted.lasts_ns <= most_ns:
         raise AccessError(f"a grant lasts a minute to {most_ns / HOUR_NS:g} hours")
-    case = _case(state, wanted.case)
+    case = open_case_of(state, wanted.case)
     grant = _grant(state, who, where, wanted, at_ns)
     facts = _facts(grant) | {"purpose": case.purpose, "minutes": wanted.lasts_ns // MINUTE_NS}
     return Change((grant,), (Draft(Kind.GRANT_ASKED, facts, {"asked-by": _why(who.person, wanted)}),))
@@ -133,7 +133,7 @@ def approve(state: State, who: Who, where: Where, number: int, at_ns: int) -> Ch
     if grant.person == who.person:
         raise NotAllowedError("who asks for a grant does not approve it", fix="another person does")
     check_apart(grant.asked_from, where)
-    _case(state, grant.case)
+    open_case_of(state, grant.case)
     approved = replace(
         grant,
         state=GrantState.APPROVED,
@@ -285,7 +285,8 @@ def _grant(state: State, who: Who, where: Where, wanted: Wanted, at_ns: int) -> 
     )
 
 
-def _case(state: State, number: str) -> Case:
+def open_case_of(state: State, number: str) -> Case:
+    """The case of that number; raises AccessError where there is none, or it is closed."""
     case = state.cases.get(number)
     if case is None or case.closed_ns is not None:
         raise AccessError("there is no such open case", fix="open one first")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from civicam.access.cases import open_case_of
 from civicam.access.change import Change, check_apart
 from civicam.access.decide import HOUR_NS, Action, Ask, Who, require
 from civicam.access.models import Hold, HoldState, Where
@@ -60,9 +61,7 @@ def ask(state: State, who: Who, where: Where, wanted: Wanted, at_ns: int) -> Cha
         raise AccessError("a hold is of a stretch of at most 31 days")
     if not at_ns + DAY_NS <= wanted.review_ns <= at_ns + LONGEST_NS:
         raise AccessError("a hold is reviewed in a day to a year")
-    case = state.cases.get(wanted.case)
-    if case is None or case.closed_ns is not None:
-        raise AccessError("there is no such open case", fix="open one first")
+    open_case_of(state, wanted.case)
     hold = Hold(
         state.next_id("holds"), wanted.case, who.person, wanted.cameras, wanted.window, wanted.review_ns, at_ns, where
     )

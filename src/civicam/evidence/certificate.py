@@ -4,7 +4,6 @@ The private key lies in the city's folder, wrapped by the city's key. The certif
 the city's, the ledger says: each export's entry names its SHA-256.
 """
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -20,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from civicam.core.citykey import CityKey
 from civicam.core.errors import EvidenceError
+from civicam.ledger.durable import write_whole
 
 KEY_BITS: Final = 3072
 SIGNATURE_BYTES: Final = KEY_BITS // 8
@@ -106,7 +106,6 @@ def fingerprint_in(folder: Path) -> str:
 
 
 def _make(folder: Path, city: str, city_key: CityKey, now_ns: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     key = rsa.generate_private_key(65537, KEY_BITS)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"civicam exports of {city}"[:64])])
     now = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
@@ -124,16 +123,6 @@ def _make(folder: Path, city: str, city_key: CityKey, now_ns: int) -> None:
     plain = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(folder / "export.key", city_key.wrap(plain, _CONTEXT))
+    write_whole(folder / "export.key", city_key.wrap(plain, _CONTEXT), 0o600)
     # Last: where it is, the key is.
-    _write(folder / "export.der", certificate.public_bytes(serialization.Encoding.DER))
-
-
-def _write(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_whole(folder / "export.der", certificate.public_bytes(serialization.Encoding.DER), 0o600)

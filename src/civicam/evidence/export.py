@@ -5,14 +5,15 @@ goes on where it was. Nobody has a part of it: the package is there whole, or no
 """
 
 import base64
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from pydantic import BaseModel, Field
 
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera, Segment
@@ -114,38 +115,18 @@ class Made:
     Attributes:
         manifest: what it says of itself.
         folder: where its files lie.
-        bytes_total: of footage.
     """
 
     manifest: Manifest
     folder: Path
-    bytes_total: int = 0
 
 
-_LISTS: Final = ("files", "segments", "absent")
+class _Files(BaseModel):
+    """What is made of one stream so far; as JSON, it is kept until the package is made."""
 
-
-@dataclass(slots=True)
-class _Files:
-    """What is made of one stream so far."""
-
-    files: list[FileModel] = field(default_factory=list)
-    segments: list[SegmentModel] = field(default_factory=list)
-    absent: list[AbsentModel] = field(default_factory=list)
-
-    def to_json(self) -> str:
-        """As it is kept until the package is made."""
-        return json.dumps({name: [one.model_dump() for one in getattr(self, name)] for name in _LISTS})
-
-    @classmethod
-    def from_json(cls, text: str) -> "_Files":
-        """What `to_json` wrote."""
-        raw = json.loads(text)
-        return cls(
-            [FileModel.model_validate_json(json.dumps(one)) for one in raw["files"]],
-            [SegmentModel.model_validate_json(json.dumps(one)) for one in raw["segments"]],
-            [AbsentModel.model_validate_json(json.dumps(one)) for one in raw["absent"]],
-        )
+    files: list[FileModel] = Field(default_factory=list)
+    segments: list[SegmentModel] = Field(default_factory=list)
+    absent: list[AbsentModel] = Field(default_factory=list)
 
 
 def bytes_of(order: Order, archive: Archive) -> int:
@@ -209,7 +190,7 @@ def make(order: Order, archive: Archive, seal: Seal, folder: Path, progress: Pro
         absent=[one for stream in streams for one in stream.absent],
         documents=[],
     )
-    return Made(manifest, folder, sum(one.size for one in files))
+    return Made(manifest, folder)
 
 
 def finish(made: Made, seal: Seal, documents: dict[str, bytes]) -> bytes:
@@ -252,7 +233,7 @@ def prove(published: Published, export: int, entries: Sequence[int]) -> LedgerPr
     )
 
 
-def package(made: Made, proof: LedgerProof, progress: Progress) -> Path:
+def package(made: Made, proof: LedgerProof, progress: Progress = lambda _: None) -> Path:
     """Puts it all into one file, and takes the parts away; returns where that is.
 
     Raises:
@@ -295,7 +276,7 @@ class _Stream:
     def make(self) -> _Files:
         """All files of the stream; those of an attempt before, where it came to its end."""
         if self._done.exists():
-            self._made = _Files.from_json(self._done.read_text("utf-8"))  # written whole, and durably
+            self._made = _Files.model_validate_json(self._done.read_text("utf-8"))  # written whole, and durably
             self._progress(sum(one.size for one in self._made.files))
             return self._made
         try:
@@ -305,7 +286,7 @@ class _Stream:
         finally:
             if self._writer is not None:
                 self._writer.abandon()
-        write_whole(self._done, self._made.to_json().encode())
+        write_whole(self._done, self._made.model_dump_json().encode())
         return self._made
 
     def _take(self, row: Segment, entry: int) -> None:

@@ -147,9 +147,10 @@ def parse_moment(text: str) -> int:
         found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     except ValueError:
         raise EvidenceError("the package says a moment that is none") from None
-    if moment(int(found.timestamp()) * 1_000_000_000)[:19] != text[:19] or len(text) != len("2026-03-01T00:00:00.000Z"):
+    wall_ns = ((found - _EPOCH) // timedelta(milliseconds=1)) * 1_000_000
+    if moment(wall_ns) != text:
         raise EvidenceError("the package says a moment in another way than exports do")
-    return ((found - _EPOCH) // timedelta(milliseconds=1)) * 1_000_000
+    return wall_ns
 
 
 def reading_order(name: str) -> tuple[bool, str]:

@@ -138,6 +138,11 @@ def placed(payload: bytes, place_90k: int) -> bytes:
     return payload[:_TFDT_AT] + _TFDT.pack(place_90k) + payload[_TFDT_AT + _TFDT.size :]
 
 
+def place_in(fragment: bytes) -> int:
+    """The decoding time that a fragment says; see `placed`."""
+    return int(_TFDT.unpack_from(fragment, _TFDT_AT)[0])
+
+
 def tail(fragments: Sequence[tuple[int, int]]) -> bytes:
     """The `mfra` box (8.8.9) of fragments at these places (decoding time, byte offset)."""
     rows = b"".join(struct.pack(">QQBBB", place, offset, 1, 1, 1) for place, offset in fragments)

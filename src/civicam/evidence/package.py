@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from civicam.core.errors import EvidenceError
+from civicam.ledger.durable import sync_folder
 
 _LOCAL: Final = struct.Struct("<4s5HIII2H")
 _CENTRAL: Final = struct.Struct("<4s6HIII5HII")
@@ -27,7 +28,7 @@ _IN_64: Final = 0xFFFFFFFF
 _CHUNK: Final = 1 << 20
 _MOST_DIRECTORY: Final = 4 << 20
 _MOST_MEMBERS: Final = 10_000
-MOST_NAME_BYTES: Final = 200
+_MOST_NAME_BYTES: Final = 200
 
 
 class Member(NamedTuple):
@@ -126,11 +127,7 @@ def write_package(
         out.flush()
         os.fsync(out.fileno())
     draft.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)
 
 
 def read_package(file: BinaryIO, size_bytes: int) -> list[Placed]:
@@ -172,7 +169,7 @@ def _listed(file: BinaryIO, size_bytes: int) -> list[Member]:
         crc32, name_bytes, extra_bytes = row[7], row[10], row[11]
         at += _CENTRAL.size
         extra = central[at + name_bytes : at + name_bytes + extra_bytes]
-        if not 0 < name_bytes <= MOST_NAME_BYTES or len(extra) != extra_bytes or extra_bytes != 28:
+        if not 0 < name_bytes <= _MOST_NAME_BYTES or len(extra) != extra_bytes or extra_bytes != 28:
             raise EvidenceError("the archive's directory is not as it was written")
         try:
             name = central[at : at + name_bytes].decode()

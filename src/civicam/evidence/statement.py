@@ -51,7 +51,6 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
         manifest: what the export says of itself.
         certificate: of who signed it, DER.
     """
-    original = manifest.kind == "original"
     cameras = [
         line
         for one in manifest.cameras
@@ -72,7 +71,7 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
             f"Exported  {manifest.exported} (UTC) by {manifest.operator}",
             f"For       {manifest.recipient}, case {manifest.case}",
             f"Asked     {manifest.asked_from} to {manifest.asked_to} (UTC)",
-            f"Footage   {'as it was recorded, nothing re-encoded' if original else 'people covered: see redaction'}",
+            "Footage   as it was recorded, nothing re-encoded",
             "",
             "Cameras",
             *cameras,

@@ -222,7 +222,7 @@ class _Package:
     ) -> list[_Fragment]:
         """A file's fragments, once each is what was recorded and nothing else is in the file."""
         placed = self._by_name[one.name]
-        where, member = f"{one.name}", placed.member
+        where, member = one.name, placed.member
         if (member.size_bytes, member.crc32) != (one.size, one.crc32):
             raise EvidenceError(f"{where} is not as long as it was, or its CRC was altered")
         opening = mp4.opening(_source(one, one.fragments[0][0], recorded, where).header.setup.init)
@@ -302,9 +302,9 @@ def _check_fragment(data: bytes, place: int, framed: Framed, raw: bytes, source:
     """A fragment, sealed again, is what the index of its segment says."""
     if place < 0 or len(data) != framed.ciphertext_bytes or framed.sequence >= len(source.entries):
         raise EvidenceError(f"{where} is cut off, or of no place in its segment")
-    if data[60:68] != place.to_bytes(8, "big"):
-        raise EvidenceError(f"{where} does not stand where it was recorded")
     payload = mp4.placed(data, framed.header.start_90k)
+    if mp4.place_in(data) != place:
+        raise EvidenceError(f"{where} does not stand where it was recorded")
     sealed = source.aead.encrypt(nonce(framed.sequence), payload, source.header_digest + raw)
     digest = sha256(raw)
     digest.update(sealed)

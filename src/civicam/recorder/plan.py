@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from civicam.core.errors import WorkerError
 from civicam.core.ids import CameraId, StreamKey, StreamName
+from civicam.footage.volume import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class VolumePlan:
     name: str
     root: str
     reserve_bytes: int
+
+    @property
+    def volume(self) -> Volume:
+        """The volume that it is a plan of."""
+        return Volume(self.name, Path(self.root), self.reserve_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Worker:
         self._rng = rng
         self._epoch = clock.wall_ns()
         self._keyring = KeyRing(load_city_key(Path(plan.city_key)))
-        volumes = [Volume(volume.name, Path(volume.root), volume.reserve_bytes) for volume in plan.volumes]
+        volumes = [one.volume for one in plan.volumes]
         self._volumes = VolumePool(volumes, clock)
         self._leftovers = Leftovers(volumes, self._keyring)
         self._archive = Archive(

@@ -7,7 +7,6 @@ The ledger's entry is durable before the package exists, and one more before the
 import asyncio
 import base64
 import json
-import os
 import secrets
 import shutil
 import sys
@@ -46,6 +45,7 @@ from civicam.evidence.manifest import PRINTED, STATEMENT
 from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
+from civicam.ledger.durable import write_whole
 from civicam.ledger.encoding import moment
 from civicam.ledger.entry import Draft, Kind, Part, PersonId, Value
 from civicam.ledger.log import LedgerFolder, read_verifier
@@ -72,7 +72,6 @@ class ExportState(StrEnum):
     MAKING = "making"
     READY = "ready"
     FAILED = "failed"
-    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +348,7 @@ class Exports:
             await self._office.clock.sleep(_POLL_S)
         entries = export.entries_of(made.manifest)
         proof = await self._on(lambda: export.prove(published, index, entries))
-        await self._on_making(lambda: export.package(made, proof, _ignore))
+        await self._on_making(lambda: export.package(made, proof))
         one.state, one.done_bytes = ExportState.READY, one.total_bytes
         await self._on(lambda: self._save(one))
 
@@ -414,13 +413,8 @@ class Exports:
              "entry": one.entry, "manifest": one.manifest}
         ).encode()  # fmt: skip
         sealed = self._office.keys.seal(one.person, plain, f"{_CONTEXT}:{one.number}")
-        draft = folder / f".{_ORDER}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({"person": one.person, "sealed": base64.b64encode(sealed).decode()}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(folder / _ORDER)
+        kept = {"person": one.person, "sealed": base64.b64encode(sealed).decode()}
+        write_whole(folder / _ORDER, json.dumps(kept).encode(), 0o600)
 
     def _clear(self, one: Export) -> None:
         """Takes away what was made of an export that failed, and keeps that it did, unless who ordered it is gone."""
@@ -508,7 +502,3 @@ def _made_draft(one: Export, digest: bytes, fingerprint: str) -> Draft:
     return Draft(
         Kind.EXPORT, facts, {"exported-by": Part(one.person, {"recipient": order.recipient, "case": order.case})}
     )
-
-
-def _ignore(_: int) -> None:
-    """Packing is quick."""

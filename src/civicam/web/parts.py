@@ -19,7 +19,6 @@ from civicam.core.errors import CatalogueError, EncodeError
 from civicam.core.ids import CameraId
 from civicam.core.spans import Span
 from civicam.footage.keys import KeyRing
-from civicam.footage.volume import Volume
 from civicam.player.archive_reader import ArchiveReader
 from civicam.player.live import LiveHub, LiveParts
 from civicam.player.playback import Playback, StoredScenes
@@ -119,7 +118,7 @@ class Parts:
         self.health = KnownHealth(self.watch, log)
         self._scenes = Scenes(self.watch, lambda camera: settings_of(plan, camera), clock)
         self.hub = LiveHub(LiveParts(self._feed, Decoder, self._scenes.redactor, self._pool, clock))
-        volumes = {volume.name: Volume(volume.name, Path(volume.root), volume.reserve_bytes) for volume in plan.volumes}
+        volumes = {one.name: one.volume for one in plan.volumes}
         self._archive = ArchiveReader(Path(plan.catalogue), volumes, KeyRing(city_key))
         playback = Playback(self._archive, StoredScenes(self._store, lambda camera: settings_of(plan, camera)))
         self.media = Media(self.directory, self.hub, self._shelf, (self._archive, playback), self._scenes.prepare)

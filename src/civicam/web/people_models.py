@@ -323,7 +323,7 @@ class ExportModel(_Model):
     cameras: list[str]
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
-    state: str = Field(description="making, ready, failed or lapsed")
+    state: str = Field(description="making, ready or failed")
     share: float = Field(ge=0, le=1, description="How much of it is made.")
     why: str = Field(description="Why it failed; empty where it did not.")
     until: str = Field(description="When the link lapses.")

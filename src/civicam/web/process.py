@@ -25,7 +25,6 @@ from civicam.core.citykey import load_city_key
 from civicam.core.clock import Clock, SystemClock
 from civicam.core.errors import ConfigError
 from civicam.core.parent import Parent, parent, run_child
-from civicam.footage.volume import Volume
 from civicam.ledger.client import LedgerClient
 from civicam.ledger.log import LedgerFolder
 from civicam.ledger.people_keys import PeopleKeys
@@ -110,7 +109,7 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
     office = Office(store, keys, city_key, ledger, clock=clock)
     door = Door(office, plan.city)
     most_ns = round(plan.people.grant_hours * HOUR_NS)
-    volumes = {volume.name: Volume(volume.name, Path(volume.root), volume.reserve_bytes) for volume in plan.volumes}
+    volumes = {one.name: one.volume for one in plan.volumes}
     places = Places(Path(plan.exports), Path(plan.catalogue), volumes, folder, plan.city, city_key)
     holding = Holding(Path(plan.catalogue), office)
     keeping = [asyncio.create_task(office.keep()), asyncio.create_task(holding.keep())]

@@ -151,15 +151,7 @@ class PublicPages:
                 facts |= _table(self._counts.read(published.reader))
         except CivicamError:
             # Why is for engineers: it may name files of this machine.
-            return {
-                "trouble": True,
-                "checkpoint": "",
-                "verifier": "",
-                "certificate": "",
-                "size": 0,
-                "months": [],
-                "shown": [],
-            }
+            return dict(_NOTHING)
         return facts
 
 
