@@ -21,7 +21,9 @@ from civicam.catalogue.models import Camera, RegisterEntry, Segment
 from civicam.core.citykey import CityKey
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.evidence.certificate import open_seal
-from civicam.evidence.export import Archive, Order, entries_of, finish, make, package, prove
+from civicam.evidence.export import entries_of, finish, package, prove
+from civicam.evidence.order import Archive, Making, Order
+from civicam.evidence.original import make
 from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.evidence.verify import verify
 from civicam.footage.fragment import Fragment
@@ -111,7 +113,7 @@ class City:
         seal = open_seal(self.root, "Bench", self.key, START_NS)
         begun = time.monotonic()
         with Catalogue.open(self.catalogue) as catalogue:
-            made = make(order, Archive(catalogue, {"main": self.volume}, self.keyring), seal, folder, _ignore)
+            made = make(order, Archive(catalogue, {"main": self.volume}, self.keyring), Making(seal, folder, _ignore))
         words = statement(made.manifest, seal.certificate).encode()
         digest = finish(
             made,

@@ -1,6 +1,7 @@
 """A city that recorded a minute, wrote down what it recorded, and exports it."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,17 +9,23 @@ import civicam.evidence
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
 from civicam.core.ids import StreamName
+from civicam.evidence import original, redacted
 from civicam.evidence.certificate import Seal, open_seal
-from civicam.evidence.export import Archive, Order, entries_of, finish, make, package, prove
-from civicam.evidence.manifest import Manifest
+from civicam.evidence.export import entries_of, finish, package, prove
+from civicam.evidence.manifest import AnyManifest
+from civicam.evidence.order import Archive, Made, Making, Order
 from civicam.evidence.statement import statement, statement_pdf
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
 from civicam.ledger.entry import Draft, Kind, Value
 from civicam.ledger.log import read_verifier
 from civicam.ledger.published import read_published
+from civicam.player.archive_reader import ArchiveReader
+from civicam.player.redacted_film import RedactedFilms
 from civicam.upkeep.written import footage_draft, footage_leaves
-from tests.fakes.recorded import KEYS, START_NS, Recorded, S
+from civicam.vision.model_store import ModelStore
+from tests.fakes.recorded import KEYS, START_NS, Footage, Recorded, S, minute
+from tests.fakes.walk import SETTINGS
 from tests.ledger.house import LedgerHouse, draft
 
 PAGE = Path(civicam.evidence.__file__).parent / "page" / "verify.html"
@@ -26,7 +33,7 @@ AT_NS = START_NS + 3600 * S
 WINDOW = (START_NS + 5 * S, START_NS + 55 * S)
 
 
-def said_of(manifest: Manifest) -> dict[str, Value]:
+def said_of(manifest: AnyManifest) -> dict[str, Value]:
     """What the ledger says of an export."""
     cameras: list[Value] = [*sorted(one.id for one in manifest.cameras)]
     return {
@@ -53,9 +60,9 @@ class Exporting:
     has_page: bool = True
 
     @classmethod
-    def build(cls, root: Path) -> "Exporting":
-        """Records a minute of two cameras, and commits to it in two entries."""
-        ledger, recorded = LedgerHouse.build(root / "ledger"), Recorded.make(root / "city")
+    def build(cls, root: Path, footage: Callable[[], Footage] = minute) -> "Exporting":
+        """Records footage of two cameras, a minute if nothing else is said, and commits to it in two entries."""
+        ledger, recorded = LedgerHouse.build(root / "ledger"), Recorded.make(root / "city", footage=footage)
         log = ledger.open()
         with Catalogue.open(recorded.path) as catalogue:
             rows = catalogue.uncommitted_segments(1000)
@@ -91,7 +98,11 @@ class Exporting:
         order = replace(self.order, **changes)  # type: ignore[arg-type]  # fields by name
         with Catalogue.open(self.recorded.path) as catalogue:
             archive = Archive(catalogue, {"main": self.recorded.volume}, self.recorded.keyring)
-            made = make(order, archive, self.seal, folder, progress)
+            making = Making(self.seal, folder, progress)
+            if order.is_redacted:
+                made = self._redacted(order, archive, making)
+            else:
+                made = original.make(order, archive, making)
         words = statement(made.manifest, self.seal.certificate)
         pdf = statement_pdf(words, "Export 1 of Khujand", AT_NS)
         documents = {"statement.txt": words.encode(), "statement.pdf": pdf} | (
@@ -108,3 +119,9 @@ class Exporting:
         log.close()
         proof = prove(read_published(self.ledger.folder), receipt.index, entries_of(made.manifest))
         return package(made, proof, progress)
+
+    def _redacted(self, order: Order, archive: Archive, making: Making) -> Made:
+        reader = ArchiveReader(self.recorded.path, {"main": self.recorded.volume}, self.recorded.keyring)
+        store = ModelStore(self.root / "scenes", CityKey(b"k" * 32))
+        with closing(reader):
+            return redacted.make(order, archive, RedactedFilms(reader, store, lambda _: SETTINGS), making)

@@ -12,21 +12,43 @@ import pytest
 
 from civicam.core.errors import EvidenceError
 from civicam.evidence.certificate import SIGNATURE_BYTES
-from civicam.evidence.export import entries_of, prove
-from civicam.evidence.manifest import CERTIFICATE, LEDGER, MANIFEST, SIGNATURE, read_manifest, to_bytes
+from civicam.evidence.export import prove
+from civicam.evidence.manifest import CERTIFICATE, LEDGER, MANIFEST, SIGNATURE, to_bytes
 from civicam.evidence.mp4 import Labels, boxes, seal, tail
-from civicam.evidence.verify import Verdict, verify
+from civicam.evidence.verdict import Verdict
+from civicam.evidence.verify import verify
 from civicam.footage.segment_format import parse_fields
 from civicam.ledger.encoding import canonical
-from civicam.ledger.entry import Draft, Kind
+from civicam.ledger.entry import Draft, Kind, Value
 from civicam.ledger.published import read_published
 from tests.evidence.alterations import Files, members_of, packed
-from tests.evidence.house import AT_NS, Exporting, said_of
+from tests.evidence.house import AT_NS, Exporting
 from tests.fakes.recorded import KEYS, START_NS, S
 
 CAMERA = KEYS[0].camera
 FILM = f"footage/{CAMERA}-main-1.mp4"
 Change = Callable[[dict[str, Any], Files], None]
+
+
+def handed_out(city: Exporting, files: Files, raw: dict[str, Any], name: str) -> Path:
+    """A package whose manifest says what it likes, signed and written down by the city itself."""
+    data = canonical(raw)
+    digest = sha256(data).digest()
+    log = city.ledger.open()
+    cameras: list[Value] = [*sorted(one["id"] for one in raw["cameras"])]
+    facts: dict[str, Value] = {
+        "export": raw["number"], "cameras": cameras, "from": raw["asked_from"], "to": raw["asked_to"],
+        "manifest": digest.hex(), "certificate": city.seal.fingerprint,
+    }  # fmt: skip
+    (receipt,) = log.append([Draft(Kind.EXPORT, facts)], AT_NS + 2 * S)
+    log.integrate()
+    log.publish(log.note())
+    log.close()
+    entries = sorted({one["proof"]["entry"] for one in raw["segments"]})
+    proof = prove(read_published(city.ledger.folder), receipt.index, entries)
+    path = city.root / name
+    path.write_bytes(packed(files | {MANIFEST: data, SIGNATURE: city.seal.sign(digest), LEDGER: to_bytes(proof)}))
+    return path
 
 
 class Dishonest:
@@ -42,21 +64,7 @@ class Dishonest:
         """Changes manifest and members, and has all of it signed and written down."""
         raw, files = json.loads(self.files[MANIFEST]), dict(self.files)
         change(raw, files)
-        data = canonical(raw)
-        digest = sha256(data).digest()
-        files |= {MANIFEST: data, SIGNATURE: self.city.seal.sign(digest)}
-        manifest = read_manifest(data)
-        log = self.city.ledger.open()
-        facts = said_of(manifest) | {"manifest": digest.hex(), "certificate": self.city.seal.fingerprint}
-        (receipt,) = log.append([Draft(Kind.EXPORT, facts)], AT_NS + 2 * S)
-        log.integrate()
-        log.publish(log.note())
-        log.close()
-        proof = prove(read_published(self.city.ledger.folder), receipt.index, entries_of(manifest))
-        files[LEDGER] = to_bytes(proof)
-        path = self.city.root / f"{name}.zip"
-        path.write_bytes(packed(files))
-        return path
+        return handed_out(self.city, files, raw, f"{name}.zip")
 
     def film(self, raw: dict[str, Any], files: Files, keep: list[int], opening: bytes = b"") -> None:
         """Makes the film anew out of these of its pieces, signed, and has the manifest say so."""

@@ -1,8 +1,10 @@
 """A small system with footage in it, made by the recorder's own writer from real H.264: what a check looks at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from civicam.camera.sample import H264Setup, Sample
 from civicam.catalogue.catalogue import Catalogue
@@ -30,7 +32,13 @@ GOP_NS = 2 * S
 KEYS = [StreamKey(CameraId("rudaki-07"), StreamName.MAIN), StreamKey(CameraId("somoni-01"), StreamName.MAIN)]
 
 
-class _Fragments:
+Footage: TypeAlias = tuple[H264Setup, tuple[Fragment | GapCause, ...]]
+"""What a camera sent, from time 0 on."""
+
+
+class FragmentSink:
+    """Keeps what a fragmenter makes."""
+
     def __init__(self) -> None:
         self.made: list[Fragment | GapCause] = []
 
@@ -42,10 +50,10 @@ class _Fragments:
 
 
 @cache
-def minute() -> tuple[H264Setup, tuple[Fragment | GapCause, ...]]:
+def minute() -> Footage:
     """A minute of fragments of two seconds from time 0 on: packets are lost after 20 s, none come from 30 to 36 s."""
     setup, samples = encoded(count=90, gop=30, size=(64, 48))
-    sink = _Fragments()
+    sink = FragmentSink()
     fragmenter = Fragmenter(sink, FragmentLimits(900_000, 1 << 20))
     fragmenter.setup(setup)
     for number in range(900):
@@ -70,13 +78,20 @@ class Recorded:
     root: Path
     volume: Volume
     keyring: KeyRing
+    footage: Callable[[], Footage] = minute
 
     @classmethod
-    def make(cls, root: Path, keys: list[StreamKey] | None = None, stop: bool = True) -> "Recorded":
+    def make(
+        cls,
+        root: Path,
+        keys: list[StreamKey] | None = None,
+        stop: bool = True,
+        footage: Callable[[], Footage] = minute,
+    ) -> "Recorded":
         """Records; without `stop` the last segment stays open, as a crash leaves it."""
         volume = Volume("main", root / "main", 0)
         volume.prepare()
-        made = cls(root, volume, KeyRing(CityKey(b"k" * 32)))
+        made = cls(root, volume, KeyRing(CityKey(b"k" * 32)), footage)
         with Catalogue.open(made.path, create=True) as catalogue:
             catalogue.begin_run(EPOCH, EPOCH)
             for key in keys or KEYS:
@@ -100,8 +115,8 @@ class Recorded:
         return self.root / "catalogue.sqlite"
 
     def record(self, catalogue: Catalogue, key: StreamKey, start_ns: int, *, stop: bool = True) -> None:
-        """Records `minute` from `start_ns` on."""
-        setup, made = minute()
+        """Records the footage from `start_ns` on."""
+        setup, made = self.footage()
         maker = SegmentMaker(lambda _: self.volume, self._segment, lambda *_: None)
         writer = StreamWriter(CoverageChain(key, start_ns, GapCause.SHUT_DOWN), EPOCH, SEGMENT_NS, maker)
         reached_ns = start_ns

@@ -22,11 +22,13 @@ from civicam.core.spans import Span
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
 from civicam.ledger.entry import Draft, Receipt
+from civicam.ledger.log import LedgerFolder
 from civicam.player.archive_reader import ArchiveReader
 from civicam.player.live import LiveHub, LiveLimits, LiveParts
 from civicam.player.playback import Playback, PlaybackRedactors
 from civicam.player.stills import StillMaker, StillShelf
 from civicam.redaction.redactor import Redactor
+from civicam.redaction.settings import RedactionSettings
 from civicam.vision.decoder import Decoder
 from civicam.vision.health import HealthEvent
 from civicam.web.api import Application, Services
@@ -69,6 +71,23 @@ class Endless:
             sink.sample(replace(sample, pts_90k=number * FRAME_90K, wall_ns=number * FRAME_NS))
             number += 1
             await asyncio.sleep(self.every_s)
+
+
+def places_of(
+    folder: Path, volumes: dict[str, Volume], ledger: LedgerFolder, exports: str = "exports", reserve_bytes: int = 0
+) -> Places:
+    """Where the exports of a city in that folder are made, and from what."""
+    return Places(
+        folder.parent / exports,
+        folder / "catalogue.sqlite",
+        volumes,
+        ledger,
+        "Khujand",
+        CityKey(b"k" * 32),
+        folder.parent / "scenes",
+        lambda _: RedactionSettings(),
+        reserve_bytes,
+    )
 
 
 @dataclass
@@ -192,9 +211,7 @@ async def served(
             bearers, lies = Bearers(door), ledger.log.folder
             provider = Provider(elsewhere or NOWHERE, office, door)
             founding = Founding(office, door, first_secret(office.store, CityKey(bytes(range(KEY_BYTES)))))
-            places = Places(
-                folder.parent / "exports", folder / "catalogue.sqlite", volumes, lies, "Khujand", CityKey(b"k" * 32)
-            )
+            places = places_of(folder, volumes, lies)
             exports = await held.enter_async_context(Exports(places, office).running())
             holding = Holding(folder / "catalogue.sqlite", office)
             services = PeopleServices(

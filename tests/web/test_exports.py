@@ -13,21 +13,19 @@ import pytest
 
 from civicam.access.models import Role
 from civicam.catalogue.catalogue import Catalogue
-from civicam.core.citykey import CityKey
 from civicam.evidence.verify import verify
 from civicam.ledger.counts import LedgerCounts
 from civicam.ledger.entry import Kind
 from civicam.ledger.published import read_published
 from civicam.upkeep.written import footage_draft, footage_leaves
 from civicam.web.bearer import Caller
-from civicam.web.exports import Exports, Places, Wanted
+from civicam.web.exports import Exports, Wanted
 from civicam.web.gate import moment
 from tests.access.house import Somebody
 from tests.fakes.recorded import START_NS, S
-from tests.web.served import CAMERA, Served
+from tests.web.served import CAMERA, Served, places_of
 from tests.web.test_people import CASE, get, people, post
 
-KEY = CityKey(b"k" * 32)
 WINDOW = {"from": moment(START_NS), "to": moment(START_NS + 30 * S)}
 
 
@@ -176,7 +174,7 @@ async def test_an_export_goes_on_in_the_next_run_and_numbers_are_never_used_agai
         office, folder = web.house.office, tmp_path / "exports"
         shutil.rmtree(folder / "1")
         (folder / "7").mkdir()  # what a crash left, and nobody ordered
-        places = Places(folder, tmp_path / "city" / "catalogue.sqlite", {}, web.ledger.log.folder, "Khujand", KEY)
+        places = places_of(tmp_path / "city", {}, web.ledger.log.folder)
         async with Exports(places, office).running() as again:
             assert again.listed() == []
             assert not (folder / "7").exists()
@@ -214,10 +212,7 @@ async def test_the_public_counts_an_export_once_however_often_it_is_fetched(tmp_
 
 async def test_an_export_that_the_disk_has_no_room_for_fails_and_leaves_nothing(tmp_path: Path) -> None:
     async with granted(tmp_path) as (web, investigator, _, grant):
-        places = Places(
-            tmp_path / "small", tmp_path / "city" / "catalogue.sqlite", {}, web.ledger.log.folder, "Khujand", KEY,
-            reserve_bytes=1 << 60,
-        )  # fmt: skip
+        places = places_of(tmp_path / "city", {}, web.ledger.log.folder, "small", 1 << 60)
         async with Exports(places, web.house.office).running() as exports:
             caller = Caller(investigator.who, investigator.where)
             order = Wanted(grant, frozenset({CAMERA}), (START_NS, START_NS + S), "the court", 2 * 3600 * S)

@@ -10,7 +10,7 @@ import typer
 from civicam.cli.console import JsonOption, printable, progress_bar, say, say_json
 
 if TYPE_CHECKING:
-    from civicam.evidence.verify import Verdict
+    from civicam.evidence.verdict import Verdict
 
 
 def verify(

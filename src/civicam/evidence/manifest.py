@@ -5,12 +5,14 @@ segment that footage was taken from, its header, its index and its key: whoever 
 the recorder did, and arrives at the digest that the ledger committed to when it was recorded.
 """
 
+import base64
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from civicam.core.errors import EvidenceError, LedgerError
+from civicam.evidence.mp4 import Labels
 from civicam.ledger.encoding import canonical, moment
 
 MANIFEST: Final = "manifest.json"
@@ -24,6 +26,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_BYTES: Final = 64 << 20
 _NANOSECONDS: Final = "^(?:0|[1-9][0-9]{0,18})$"
 _MOST_ABSENT: Final = 10_000
+_MOST_SHOWN: Final = 1000
 
 
 class _Model(BaseModel):
@@ -39,19 +42,24 @@ class ProofModel(_Model):
     hashes: list[str] = Field(description="The inclusion proof, base64.")
 
 
-class SegmentModel(_Model):
-    """A recorded file that footage was taken from."""
+class CommittedModel(_Model):
+    """A recorded file, as the ledger committed to it."""
 
     header: str = Field(description="Its header, base64.")
     index: str = Field(description="Its index, base64: the SHA-256 of each sealed fragment.")
-    key: str = Field(description="The key that seals it alone, base64.")
     size: int = Field(gt=0, description="Its length, bytes.")
     end_ns: str = Field(pattern=_NANOSECONDS, description="When it ends, ns since 1970.")
     proof: ProofModel
 
 
-class FileModel(_Model):
-    """A file with footage."""
+class SegmentModel(CommittedModel):
+    """A recorded file that footage was taken from."""
+
+    key: str = Field(description="The key that seals it alone, base64.")
+
+
+class FilmModel(_Model):
+    """A film, whatever is in it."""
 
     name: str
     camera: str
@@ -59,9 +67,36 @@ class FileModel(_Model):
     size: int = Field(gt=0)
     crc32: int = Field(ge=0, lt=1 << 32)
     signature: str = Field(description="Its own signature (ONVIF Export File Format), base64.")
+
+
+class FileModel(FilmModel):
+    """A film as it was recorded."""
+
     fragments: list[tuple[int, str]] = Field(
         min_length=1, description="For each: its segment's place in `segments`, and its sealed fields, base64."
     )
+
+
+class RedactedModel(FilmModel):
+    """A film that was coded anew, with what moves covered."""
+
+    start_ns: str = Field(pattern=_NANOSECONDS, description="When its first picture was seen, ns since 1970.")
+    end_ns: str = Field(pattern=_NANOSECONDS, description="When it ends.")
+    pieces: list[tuple[int, str]] = Field(
+        min_length=1, description="What it is made of, in order, but for its seal: bytes, and their SHA-256, base64."
+    )
+
+
+class AreaModel(_Model):
+    """Where and when a redacted film shows what it would cover: a rectangle, in thousandths of the picture."""
+
+    camera: str
+    start_ns: str = Field(pattern=_NANOSECONDS)
+    end_ns: str = Field(pattern=_NANOSECONDS)
+    left: int = Field(ge=0, le=1000)
+    top: int = Field(ge=0, le=1000)
+    right: int = Field(ge=0, le=1000)
+    bottom: int = Field(ge=0, le=1000)
 
 
 class AbsentModel(_Model):
@@ -91,11 +126,10 @@ class DocumentModel(_Model):
     sha256: str
 
 
-class Manifest(_Model):
-    """All that an export says of itself."""
+class _Said(_Model):
+    """What every export says of itself."""
 
     v: Literal[1] = 1
-    kind: Literal["original"]
     number: str
     city: str
     ledger: str = Field(description="The key with which the city signs its ledger (C2SP signed-note).")
@@ -106,10 +140,28 @@ class Manifest(_Model):
     asked_from: str
     asked_to: str
     cameras: list[CameraModel] = Field(min_length=1)
-    segments: list[SegmentModel] = Field(min_length=1)
-    files: list[FileModel] = Field(min_length=1)
     absent: list[AbsentModel] = Field(max_length=_MOST_ABSENT)
     documents: list[DocumentModel]
+
+
+class Manifest(_Said):
+    """What an export of footage as it was recorded says of itself: with the keys of the segments that it is of."""
+
+    kind: Literal["original"]
+    segments: list[SegmentModel] = Field(min_length=1)
+    files: list[FileModel] = Field(min_length=1)
+
+
+class RedactedManifest(_Said):
+    """What a redacted export says of itself: which segments it was made of, without their keys."""
+
+    kind: Literal["redacted"]
+    segments: list[CommittedModel] = Field(min_length=1)
+    files: list[RedactedModel] = Field(min_length=1)
+    shown: list[AreaModel] = Field(max_length=_MOST_SHOWN)
+
+
+AnyManifest: TypeAlias = Manifest | RedactedManifest
 
 
 class EntryModel(_Model):
@@ -129,10 +181,12 @@ class LedgerProof(_Model):
     entries: list[EntryModel]
 
 
-_T = TypeVar("_T", Manifest, LedgerProof)
+_T = TypeVar("_T", bound=AnyManifest | LedgerProof)
+_KINDS: Final[TypeAdapter[AnyManifest]] = TypeAdapter(Annotated[AnyManifest, Field(discriminator="kind")])
+_PROOFS: Final = TypeAdapter(LedgerProof)
 
 
-def to_bytes(model: Manifest | LedgerProof) -> bytes:
+def to_bytes(model: AnyManifest | LedgerProof) -> bytes:
     """The one way to write it."""
     return canonical(_plain(model.model_dump()))
 
@@ -163,19 +217,36 @@ def unit_of(city: str) -> str:
     return f"civicam, {city}"
 
 
-def read_manifest(data: bytes) -> Manifest:
+def labels_of(manifest: AnyManifest, film: FilmModel, start_ns: int) -> Labels:
+    """What a film of an export says of itself, whose first picture was seen at `start_ns`."""
+    return Labels(
+        unit=unit_of(manifest.city),
+        operator=manifest.operator,
+        at_ns=parse_moment(manifest.exported),
+        source=film.camera,
+        line=film.stream,
+        start_ns=start_ns,
+    )
+
+
+def read_manifest(data: bytes) -> AnyManifest:
     """A manifest; raises EvidenceError: it is none, or written in another way."""
-    return _read(Manifest, data, MANIFEST)
+    return _read(_KINDS, data, MANIFEST)
 
 
 def read_ledger(data: bytes) -> LedgerProof:
     """What the ledger says; raises EvidenceError: it is none, or written in another way."""
-    return _read(LedgerProof, data, LEDGER)
+    return _read(_PROOFS, data, LEDGER)
 
 
-def _read(kind: type[_T], data: bytes, name: str) -> _T:
+def as_base64(data: bytes) -> str:
+    """Bytes as manifests hold them."""
+    return base64.b64encode(data).decode()
+
+
+def _read(kind: TypeAdapter[_T], data: bytes, name: str) -> _T:
     try:
-        found = kind.model_validate_json(data)
+        found = kind.validate_json(data)
         if to_bytes(found) != data:
             raise EvidenceError(f"{name} is not written as exports write it")
     except (ValidationError, LedgerError, ValueError) as error:

@@ -8,7 +8,7 @@ from typing import Final
 from fpdf import FPDF
 from fpdf.enums import Align, XPos, YPos
 
-from civicam.evidence.manifest import Manifest
+from civicam.evidence.manifest import AnyManifest, RedactedManifest
 from civicam.ledger.encoding import moment
 
 _WIDTH: Final = 78
@@ -44,7 +44,7 @@ def statement_pdf(words: str, title: str, at_ns: int) -> bytes:
     return bytes(pdf.output())
 
 
-def statement(manifest: Manifest, certificate: bytes) -> str:
+def statement(manifest: AnyManifest, certificate: bytes) -> str:
     """The statement of an export, plain text.
 
     Args:
@@ -56,10 +56,7 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
         for one in manifest.cameras
         for line in (f"  {one.title} ({one.id})", f"    there for: {one.purpose}", f"    answers for it: {one.owner}")
     ]
-    films = [
-        f"  {one.name}: {one.camera}, picture '{one.stream}', {len(one.fragments)} pieces, {one.size} bytes"
-        for one in manifest.files
-    ]
+    films = [f"  {one.name}: {one.camera}, picture '{one.stream}', {one.size} bytes" for one in manifest.files]
     absent = [
         f"  {one.camera}, {moment(int(one.start_ns))} to {moment(int(one.end_ns))}: {one.why}"
         for one in manifest.absent
@@ -71,7 +68,7 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
             f"Exported  {manifest.exported} (UTC) by {manifest.operator}",
             f"For       {manifest.recipient}, case {manifest.case}",
             f"Asked     {manifest.asked_from} to {manifest.asked_to} (UTC)",
-            "Footage   as it was recorded, nothing re-encoded",
+            *_kind(manifest),
             "",
             "Cameras",
             *cameras,
@@ -86,11 +83,39 @@ def statement(manifest: Manifest, certificate: bytes) -> str:
             f"  Open {VERIFIER} in a browser, without a network, and give it this package; or run",
             "  civicam verify PACKAGE. Both say what holds and what does not. If you do not trust who handed you",
             f"  this, take {VERIFIER} from somebody whom you do trust: the city gives it out at /public/{VERIFIER}.",
-            "  The footage begins with the piece (a group of pictures) in which the asked stretch begins, and ends",
-            "  with the one in which that ends.",
+            *_bounds(manifest),
             f"  The ledger's key is {manifest.ledger}",
             f"  The certificate's SHA-256 is {sha256(certificate).hexdigest()}",
             "  Compare both with what the city publishes at /public/checkpoint.",
             "",
         )
     )
+
+
+def _kind(manifest: AnyManifest) -> list[str]:
+    """What the footage is."""
+    if not isinstance(manifest, RedactedManifest):
+        return ["Footage   as it was recorded, nothing re-encoded"]
+    shown = [
+        f"  {one.camera}, {moment(int(one.start_ns))} to {moment(int(one.end_ns))}: {one.left / 10:g} to"
+        f" {one.right / 10:g} % from the left, {one.top / 10:g} to {one.bottom / 10:g} % from the top"
+        for one in manifest.shown
+    ] or ["  nowhere"]
+    return [
+        "Footage   redacted: coded anew, with what moves or newly appeared covered",
+        "",
+        "Where it is not covered, for whoever asked for footage of themselves",
+        *shown,
+    ]
+
+
+def _bounds(manifest: AnyManifest) -> list[str]:
+    if isinstance(manifest, RedactedManifest):
+        return [
+            "  The manifest names the recorded segments that it was made of, to which the ledger committed when they",
+            "  were recorded. Who has the original export of these can hold both side by side.",
+        ]
+    return [
+        "  The footage begins with the piece (a group of pictures) in which the asked stretch begins, and ends",
+        "  with the one in which that ends.",
+    ]

@@ -213,7 +213,7 @@ class Playback:
 
     def _size(self, key: StreamKey, window: Span) -> tuple[int, int]:
         found = self._archive.sizes(key, window)
-        return _even(found[0][1]) if found else _UNKNOWN_SIZE
+        return even(found[0][1]) if found else _UNKNOWN_SIZE
 
     def _keep(self, asked: Request, made: CodedStretch) -> None:
         with self._lock:
@@ -283,7 +283,8 @@ def _check(asked: Request) -> None:
         raise PlayerError("a segment cannot be that long, or is empty", fix="take segments from the playlist")
 
 
-def _even(size: tuple[int, int]) -> tuple[int, int]:
+def even(size: tuple[int, int]) -> tuple[int, int]:
+    """The largest size that can be coded within one."""
     return size[0] & ~1, size[1] & ~1
 
 

@@ -1,6 +1,7 @@
 """Covering: cells filled so that nothing of what was there is left, and whole pictures that say why."""
 
 from collections import OrderedDict
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from civicam.redaction.picture import Picture, Plane
 from civicam.redaction.redacted import CELL_PX, CellMask, FullCover
-from civicam.redaction.settings import Cover, Polygon, RedactionSettings
+from civicam.redaction.settings import Cover, Polygon, RedactionSettings, Shown
 from civicam.redaction.small import Grid
 
 _TEXT_LUMA = 200
@@ -32,6 +33,17 @@ def polygon_cells(polygons: tuple[Polygon, ...], grid: Grid) -> CellMask:
         draw.polygon(corners, fill=1, outline=1)
     samples = np.asarray(drawn).reshape(rows, _SAMPLES_A_CELL, columns, _SAMPLES_A_CELL)
     return np.asarray(samples.any(axis=(1, 3)), np.bool_)
+
+
+def shown_cells(shown: tuple[Shown, ...], wall_ns: int, grid: Grid) -> CellMask:
+    """Returns the cells that lie wholly in a rectangle that is shown at that time."""
+    cells = np.zeros(grid.cells, np.bool_)
+    for one in shown:
+        if one.start_ns <= wall_ns < one.end_ns:
+            top, bottom = ceil(one.top * grid.height / CELL_PX), floor(one.bottom * grid.height / CELL_PX)
+            left, right = ceil(one.left * grid.width / CELL_PX), floor(one.right * grid.width / CELL_PX)
+            cells[top:bottom, left:right] = True
+    return cells
 
 
 def covered_picture(picture: Picture, cells: CellMask, masks: CellMask, settings: RedactionSettings) -> Picture:

@@ -3,13 +3,14 @@
 import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from civicam.core.errors import RedactionError
 
 Polygon: TypeAlias = tuple[tuple[float, float], ...]
 """Corners (x, y), each 0 to 1 from the picture's left and top."""
 
+_MOST_SHOWN = 1000
 _MOST_POLYGONS = 64
 _MOST_CORNERS = 256
 
@@ -27,6 +28,26 @@ class Cover(StrEnum):
     PIXELATE = "pixelate"
 
 
+class Shown(NamedTuple):
+    """A rectangle in which nothing is covered for a while: somebody asked for footage of themselves.
+
+    Attributes:
+        start_ns: from when on (wall ns).
+        end_ns: until when.
+        left: its edges, each 0 to 1 from the picture's left and top.
+        top: see above.
+        right: see above.
+        bottom: see above.
+    """
+
+    start_ns: int
+    end_ns: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 @dataclass(frozen=True, slots=True)
 class RedactionSettings:
     """How one camera's pictures are redacted.
@@ -36,6 +57,7 @@ class RedactionSettings:
         cover_yuv: the flat cover's colour, limited range BT.709: 16 to 235, 16 to 240, 16 to 240.
         masks: always filled flat, whatever else is chosen.
         always: always covered, as `cover` says.
+        shown: not covered, but for `masks` and `always`, and where a whole picture is. For exports alone.
         tau_s: the time constant with which the scene follows what is not covered.
         stays_s: how long something must have stood still, less the time that it was hidden, to become scene.
         hold_s: how long a cell stays covered after the last sign of something in it.
@@ -55,6 +77,7 @@ class RedactionSettings:
     cover_yuv: tuple[int, int, int] = (96, 128, 128)
     masks: tuple[Polygon, ...] = ()
     always: tuple[Polygon, ...] = ()
+    shown: tuple[Shown, ...] = ()
     tau_s: float = 5.0
     stays_s: float = 3600.0
     hold_s: float = 0.3
@@ -71,6 +94,7 @@ class RedactionSettings:
         _check_colour(self.cover_yuv)
         for name in ("masks", "always"):
             _check_polygons(name, getattr(self, name))
+        _check_shown(self.shown)
         for field in fields(self):
             if (span := _SPANS.get(field.name)) is not None:
                 _check_number(field.name, getattr(self, field.name), *span)
@@ -104,6 +128,16 @@ def _check_colour(colour: tuple[object, ...]) -> None:
     is_colour = len(colour) == len(values) == 3 and min(values) >= 16 and values[0] <= 235 and max(values) <= 240
     if not is_colour:
         raise _wrong("cover_yuv", colour, "choose three whole numbers, 16 to 235, 16 to 240, 16 to 240")
+
+
+def _check_shown(shown: tuple[Shown, ...]) -> None:
+    if len(shown) > _MOST_SHOWN:
+        raise _wrong("shown", f"{len(shown)} places", f"give {_MOST_SHOWN} at most")
+    for one in shown:
+        for value in one[2:]:
+            _check_number("shown", value, 0.0, 1.0)
+        if not (one.start_ns < one.end_ns and one.left < one.right and one.top < one.bottom):
+            raise _wrong("shown", one, "give a rectangle that has a size, and lasts")
 
 
 def _check_polygons(name: str, polygons: object) -> None:

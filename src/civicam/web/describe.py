@@ -28,6 +28,7 @@ from civicam.player.playback import Playback
 from civicam.player.stills import StillShelf
 from civicam.player.viewer import Viewer
 from civicam.redaction.redactor import Redactor
+from civicam.redaction.settings import RedactionSettings
 from civicam.vision.health import HealthEvent
 from civicam.web.api import Application, Services
 from civicam.web.authorise import Authoriser
@@ -82,7 +83,9 @@ def main() -> None:
         )
         door = Door(office, "a city")
         provider = Provider(ProviderSettings("https://sso.example/", "civicam", ""), office, door)
-        exports = Exports(Places(Path(folder), path, {}, ledger, "a city", city_key), office)
+        scenes = Path(folder, "scenes")
+        places = Places(Path(folder), path, {}, ledger, "a city", city_key, scenes, lambda _: RedactionSettings())
+        exports = Exports(places, office)
         people = PeopleServices(
             "a city",
             office,

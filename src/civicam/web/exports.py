@@ -5,17 +5,14 @@ The ledger's entry is durable before the package exists, and one more before the
 """
 
 import asyncio
-import base64
-import json
 import secrets
 import shutil
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +27,6 @@ from civicam.core.errors import (
     BusyError,
     CivicamError,
     DiskFullError,
-    KeyMissingError,
     NotAllowedError,
     NotFoundError,
     NotWrittenYetError,
@@ -38,40 +34,34 @@ from civicam.core.errors import (
 )
 from civicam.core.ids import CameraId, StreamName
 from civicam.core.spans import Span
-from civicam.evidence import export
+from civicam.evidence import export, original, redacted
 from civicam.evidence.certificate import fingerprint_in, open_seal
-from civicam.evidence.export import MOST_NS, PACKAGE, Archive, Order
+from civicam.evidence.export import PACKAGE
 from civicam.evidence.manifest import PRINTED, STATEMENT
+from civicam.evidence.order import MOST_NS, Archive, Area, Made, Making, Order, bytes_of
 from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
-from civicam.ledger.durable import write_whole
 from civicam.ledger.encoding import moment
-from civicam.ledger.entry import Draft, Kind, Part, PersonId, Value
+from civicam.ledger.entry import Draft, Kind, Part, Value
 from civicam.ledger.log import LedgerFolder, read_verifier
 from civicam.ledger.published import read_published
+from civicam.player.archive_reader import ArchiveReader
+from civicam.player.redacted_film import RedactedFilms
+from civicam.redaction.settings import RedactionSettings
+from civicam.vision.model_store import ModelStore
 from civicam.web.bearer import Caller
+from civicam.web.export_store import Export, ExportState, ExportStore
 
 _T = TypeVar("_T")
 LONGEST_LINK_NS: Final = 14 * 24 * HOUR_NS
 _MOST_WAITING: Final = 16
-_ORDER: Final = "order.sealed"
-_COUNTER: Final = "last"
 _ONE_RECEIVING_NS: Final = HOUR_NS
-_CONTEXT: Final = "export"
 _POLL_S: Final = 2.0
 _WRITTEN_WITHIN_NS: Final = 900_000_000_000
 """The longest that a segment may be open, and the ledger behind."""
 _LAPSE_EVERY_S: Final = 60.0
 _SECRET_BYTES: Final = 32
-
-
-class ExportState(StrEnum):
-    """How far an export is."""
-
-    MAKING = "making"
-    READY = "ready"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +74,8 @@ class Wanted:
         window: which stretch of it.
         recipient: who will have it.
         lasts_ns: how long the link holds.
+        is_redacted: what moves is covered.
+        shown: what a redacted one shows all the same.
     """
 
     grant: int
@@ -91,41 +83,8 @@ class Wanted:
     window: Span
     recipient: str
     lasts_ns: int
-
-
-@dataclass(slots=True)
-class Export:
-    """An export.
-
-    Attributes:
-        number: what it is called.
-        person: who ordered it.
-        grant: under which grant.
-        order: what was ordered.
-        until_ns: when its link lapses.
-        secret: SHA-256 of what the link carries.
-        state: how far it is.
-        total_bytes: about how much there is to do.
-        done_bytes: how much of it is done.
-        why: it failed.
-        received: how often the link gave it out.
-        entry: the ledger's entry that says that it was made, once there is one.
-        manifest: of which manifest that is, SHA-256.
-    """
-
-    number: int
-    person: PersonId
-    grant: int
-    order: Order
-    until_ns: int
-    secret: str
-    state: ExportState = ExportState.MAKING
-    total_bytes: int = 0
-    done_bytes: int = 0
-    why: str = ""
-    received: int = 0
-    entry: int | None = None
-    manifest: str = ""
+    is_redacted: bool = False
+    shown: tuple[Area, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +98,8 @@ class Places:
         ledger: the ledger.
         city: the city's name.
         city_key: opens footage and the key for exports.
+        scenes: what redaction learned.
+        settings_of: how a camera's pictures are redacted.
         reserve_bytes: so much of the disk stays free: catalogue and ledger need it.
     """
 
@@ -148,6 +109,8 @@ class Places:
     ledger: LedgerFolder
     city: str
     city_key: CityKey
+    scenes: Path
+    settings_of: Callable[[CameraId], RedactionSettings]
     reserve_bytes: int = 2 << 30
 
 
@@ -163,20 +126,18 @@ class Exports:
         self._places, self._office = places, office
         self._known: dict[int, Export] = {}
         self._waiting: asyncio.Queue[int] = asyncio.Queue()
-        self._last = 0
         self._ordering = asyncio.Lock()
         self._given_ns: dict[int, int] = {}
         self._ends = threading.Event()
         self._making = ThreadPoolExecutor(1, "export")
         self._small = ThreadPoolExecutor(1, "export-order")
-        self.trouble = ""
+        self._store = ExportStore(places.folder, office.keys)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Exports"]:
         """Makes what was ordered, and what was left by a run before, until the block ends."""
-        await self._on(lambda: self._places.folder.mkdir(mode=0o700, parents=True, exist_ok=True))
-        await self._on(self._load)
-        for one in self._known.values():
+        for one in await self._on(self._store.load):
+            self._known[one.number] = one
             if one.state is ExportState.MAKING:
                 self._waiting.put_nowait(one.number)
         tasks = [asyncio.create_task(self._keep_making()), asyncio.create_task(self._keep_lapsing())]
@@ -189,6 +150,11 @@ class Exports:
             await asyncio.wait(tasks)
             for pool in (self._making, self._small):
                 await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+
+    @property
+    def trouble(self) -> str:
+        """What an engineer must look at; empty if it is nothing."""
+        return self._store.trouble
 
     def listed(self) -> list[Export]:
         """All that are known, the newest first."""
@@ -210,6 +176,7 @@ class Exports:
             raise RequestError("a link holds for an hour to 14 days")
         if not 0 < wanted.window[1] - wanted.window[0] <= MOST_NS // len(wanted.cameras):
             raise RequestError("an export is of 100 hours at most, all its cameras together", fix="order several")
+        _check_shown(wanted)
         async with self._ordering:
             return await self._ordered(caller, wanted, grant)
 
@@ -217,7 +184,7 @@ class Exports:
         if sum(one.state is ExportState.MAKING for one in self._known.values()) >= _MOST_WAITING:
             raise BusyError("too many exports are being made", fix="try again when one is ready")
         now_ns = self._office.clock.wall_ns()
-        number, secret = self._last + 1, secrets.token_urlsafe(_SECRET_BYTES)
+        number, secret = self._store.last + 1, secrets.token_urlsafe(_SECRET_BYTES)
         name = await self._office.in_thread(lambda: self._office.name_of(caller.who.person))
         verifier = str(await self._on(lambda: read_verifier(self._places.ledger)))
         made = Export(
@@ -235,12 +202,13 @@ class Exports:
                 cameras=tuple(sorted(wanted.cameras)),
                 stream=StreamName.MAIN,
                 at_ns=now_ns,
+                is_redacted=wanted.is_redacted,
+                shown=wanted.shown,
             ),
             now_ns + wanted.lasts_ns,
             sha256(secret.encode()).hexdigest(),
         )
-        await self._on(lambda: self._save(made))
-        self._last = number
+        await self._on(lambda: self._store.save(made))
         self._known[number] = made
         self._waiting.put_nowait(number)
         return made, secret
@@ -262,7 +230,7 @@ class Exports:
             LedgerError: it cannot be written down.
         """
         found = self.find(secret)
-        path = self._folder(found.number) / PACKAGE
+        path = self._store.folder(found.number) / PACKAGE
         if found.state is not ExportState.READY or not path.exists():
             raise NotFoundError("the package is not ready", fix="try again in a while")
         # Browsers and download programs ask for a file in parts, and again: that is one receiving.
@@ -272,7 +240,7 @@ class Exports:
             await self._office.write(Draft(Kind.EXPORT, facts, {"exported-by": Part(found.person)}))
             self._given_ns[found.number] = now_ns
             found.received += 1
-            await self._on(lambda: self._save(found))
+            await self._on(lambda: self._store.save(found))
         return found, path
 
     async def withdraw(self, caller: Caller, number: int) -> None:
@@ -293,7 +261,7 @@ class Exports:
         parts = {"exported-by": Part(one.person), "by": Part(caller.who.person)}
         await self._office.write(Draft(Kind.EXPORT, facts, parts))
         self._known.pop(number, None)
-        await self._on(partial(self._remove, self._folder(number)))
+        await self._on(partial(self._store.remove, number))
 
     def certificate(self) -> str:
         """SHA-256 of the certificate with which exports are signed; empty before the first one. Blocks."""
@@ -328,18 +296,18 @@ class Exports:
                 sys.stderr.write(f"civicam web: export {number}: {error}\n")
                 one.state = ExportState.FAILED
                 one.why = error.what if isinstance(error, CivicamError) else "it cannot be made; the log says why"
-                await self._on(partial(self._clear, one))
+                await self._on(partial(self._store.clear, one))
 
     async def _make(self, one: Export) -> None:
         """All of it. Whoever lost the grant meanwhile gets nothing."""
-        folder = self._folder(one.number)
+        folder = self._store.folder(one.number)
         made, digest, fingerprint = await self._filmed(one, folder)
         if not self._may_leave(one):
             raise NotAllowedError("the grant was ended before the export was made")
         if one.entry is None or one.manifest != digest.hex():
             receipt = await self._office.write(_made_draft(one, digest, fingerprint))
             one.entry, one.manifest = receipt.index, digest.hex()
-            await self._on(lambda: self._save(one))
+            await self._on(lambda: self._store.save(one))
         index = one.entry
         while True:
             published = await self._on(lambda: read_published(self._places.ledger))
@@ -350,9 +318,9 @@ class Exports:
         proof = await self._on(lambda: export.prove(published, index, entries))
         await self._on_making(lambda: export.package(made, proof))
         one.state, one.done_bytes = ExportState.READY, one.total_bytes
-        await self._on(lambda: self._save(one))
+        await self._on(lambda: self._store.save(one))
 
-    async def _filmed(self, one: Export, folder: Path) -> tuple[export.Made, bytes, str]:
+    async def _filmed(self, one: Export, folder: Path) -> tuple[Made, bytes, str]:
         """The files and the manifest, once all of the stretch is closed and written down."""
         begun_ns = self._office.clock.monotonic_ns()
         while True:
@@ -363,7 +331,7 @@ class Exports:
                     raise
             await self._office.clock.sleep(_POLL_S)
 
-    def _film(self, one: Export, folder: Path) -> tuple[export.Made, bytes, str]:
+    def _film(self, one: Export, folder: Path) -> tuple[Made, bytes, str]:
         """The files and the manifest. Blocks."""
         places, now_ns = self._places, self._office.clock.wall_ns()
         seal = open_seal(places.folder, places.city, places.city_key, now_ns)
@@ -375,16 +343,25 @@ class Exports:
 
         with Catalogue.open(places.catalogue) as catalogue:
             archive = Archive(catalogue, places.volumes, KeyRing(places.city_key))
-            one.total_bytes, one.done_bytes = export.bytes_of(one.order, archive), 0
+            one.total_bytes, one.done_bytes = bytes_of(one.order, archive), 0
             # Films and the package stand beside each other for a while.
             if shutil.disk_usage(places.folder).free < 2 * one.total_bytes + places.reserve_bytes:
                 raise DiskFullError("the disk has no room for this export", fix="export less, or make room")
-            made = export.make(one.order, archive, seal, folder, progress)
+            made = self._films(one.order, archive, Making(seal, folder, progress))
         page = verifier_page()
         words = statement(made.manifest, seal.certificate)
         pdf = statement_pdf(words, f"Export {one.order.number} of {places.city}", one.order.at_ns)
         digest = export.finish(made, seal, {STATEMENT: words.encode(), PRINTED: pdf, VERIFIER: page})
         return made, digest, seal.fingerprint
+
+    def _films(self, order: Order, archive: Archive, making: Making) -> Made:
+        """As they were recorded, or redacted. Blocks."""
+        if not order.is_redacted:
+            return original.make(order, archive, making)
+        places = self._places
+        with closing(ArchiveReader(places.catalogue, places.volumes, archive.keyring)) as reader:
+            source = RedactedFilms(reader, ModelStore(places.scenes, places.city_key), places.settings_of)
+            return redacted.make(order, archive, source, making)
 
     async def _keep_lapsing(self) -> None:
         """Takes away what nobody may have any more."""
@@ -394,89 +371,8 @@ class Exports:
                 is_over = one.until_ns <= now_ns or not self._office.keys.is_known(one.person)
                 if is_over and one.state is not ExportState.MAKING:
                     self._known.pop(one.number)
-                    await self._on(partial(self._remove, self._folder(one.number)))
+                    await self._on(partial(self._store.remove, one.number))
             await self._office.clock.sleep(_LAPSE_EVERY_S)
-
-    # Files
-
-    def _folder(self, number: int) -> Path:
-        return self._places.folder / str(number)
-
-    def _save(self, one: Export) -> None:
-        folder = self._folder(one.number)
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-            (self._places.folder / _COUNTER).write_text(str(one.number), "utf-8")
-        plain = json.dumps(
-            {"order": asdict(one.order), "grant": one.grant, "until_ns": one.until_ns, "secret": one.secret,
-             "state": one.state, "received": one.received, "total_bytes": one.total_bytes, "why": one.why,
-             "entry": one.entry, "manifest": one.manifest}
-        ).encode()  # fmt: skip
-        sealed = self._office.keys.seal(one.person, plain, f"{_CONTEXT}:{one.number}")
-        kept = {"person": one.person, "sealed": base64.b64encode(sealed).decode()}
-        write_whole(folder / _ORDER, json.dumps(kept).encode(), 0o600)
-
-    def _clear(self, one: Export) -> None:
-        """Takes away what was made of an export that failed, and keeps that it did, unless who ordered it is gone."""
-        self._remove(self._folder(one.number))
-        try:
-            self._save(one)
-        except (CivicamError, OSError) as error:
-            sys.stderr.write(f"civicam web: export {one.number}: {error}\n")
-
-    def _remove(self, folder: Path) -> None:
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            self.trouble = f"an export cannot be deleted: {error.strerror}"
-
-    def _load(self) -> None:
-        """Finds what a run before left; what nobody ordered, or somebody who was forgotten, goes."""
-        folders = [path for path in self._places.folder.iterdir() if path.is_dir() and path.name.isdecimal()]
-        # A number that was given away once is never given again: not even if nothing is left but the ledger's entries.
-        counter = self._places.folder / _COUNTER
-        written = int(counter.read_text("utf-8")) if counter.exists() else 0
-        self._last = max([written, *(int(path.name) for path in folders)])
-        for path in folders:
-            if not (path / _ORDER).exists():
-                self._remove(path)
-        for path in sorted(self._places.folder.glob(f"*/{_ORDER}")):
-            try:
-                raw = json.loads(path.read_text("utf-8"))
-                number, person = int(path.parent.name), PersonId(raw["person"])
-                sealed = base64.b64decode(raw["sealed"])
-                found = json.loads(self._office.keys.open(person, sealed, f"{_CONTEXT}:{number}"))
-            except KeyMissingError:
-                self._remove(path.parent)
-                continue
-            except (CivicamError, OSError, ValueError, KeyError) as error:
-                self.trouble = f"an order for an export cannot be read: {error}"
-                continue
-            order = found["order"]
-            self._known[number] = Export(
-                number,
-                person,
-                found["grant"],
-                Order(
-                    **order
-                    | {
-                        "window": tuple(order["window"]),
-                        "cameras": tuple(CameraId(one) for one in order["cameras"]),
-                        "stream": StreamName(order["stream"]),
-                    }
-                ),
-                found["until_ns"],
-                found["secret"],
-                ExportState(found["state"]),
-                found["total_bytes"],
-                found["total_bytes"] if found["state"] == ExportState.READY else 0,
-                found["why"],
-                found["received"],
-                found["entry"],
-                found["manifest"],
-            )
 
     async def _on(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._small, work)
@@ -484,6 +380,17 @@ class Exports:
     async def _on_making(self, work: Callable[[], _T]) -> _T:
         """What takes long, one export after the other."""
         return await asyncio.get_running_loop().run_in_executor(self._making, work)
+
+
+def _check_shown(wanted: Wanted) -> None:
+    """Returns if all that a redacted export is to show lies within it; raises RequestError."""
+    if wanted.shown and not wanted.is_redacted:
+        raise RequestError("an export that is not redacted shows everything", fix="name no places, or have it redacted")
+    for area in wanted.shown:
+        is_within = wanted.window[0] <= area.start_ns < area.end_ns <= wanted.window[1]
+        is_place = 0 <= area.left < area.right <= 1000 and 0 <= area.top < area.bottom <= 1000
+        if not (is_within and is_place and area.camera in wanted.cameras):
+            raise RequestError("a place that is shown is a rectangle in one of the cameras, and within the stretch")
 
 
 def _made_draft(one: Export, digest: bytes, fingerprint: str) -> Draft:
@@ -495,10 +402,13 @@ def _made_draft(one: Export, digest: bytes, fingerprint: str) -> Draft:
         "manifest": digest.hex(),
         "certificate": fingerprint,
         "grant": one.grant,
+        "media": "redacted" if order.is_redacted else "original",
         "cameras": list(order.cameras),
         "from": moment(order.window[0]),
         "to": moment(order.window[1]),
     }
+    if order.is_redacted:
+        facts["shown"] = len(order.shown)
     return Draft(
         Kind.EXPORT, facts, {"exported-by": Part(one.person, {"recipient": order.recipient, "case": order.case})}
     )

@@ -10,12 +10,14 @@ from civicam.access.decide import HOUR_NS, Action
 from civicam.access.models import Role
 from civicam.access.office import Name
 from civicam.core.ids import parse_camera_id
+from civicam.evidence.order import Area
 from civicam.ledger.entry import PersonId
 from civicam.web.bearer import Caller
-from civicam.web.exports import Export, Exports, Wanted
+from civicam.web.export_store import Export
+from civicam.web.exports import Exports, Wanted
 from civicam.web.gate import moment, parse_moment
 from civicam.web.people_api import NumberPath
-from civicam.web.people_models import ExportLink, ExportModel, ExportWanted
+from civicam.web.people_models import AreaWanted, ExportLink, ExportModel, ExportWanted
 from civicam.web.people_services import SIGNED_IN, PeopleServices, named, ruled
 from civicam.web.sign_in_api import NO_CONTENT
 
@@ -34,6 +36,8 @@ def add_exports(api: FastAPI, services: PeopleServices) -> None:
             (parse_moment(said.start, "from"), parse_moment(said.end, "to")),
             said.recipient,
             round(said.days * 24 * HOUR_NS),
+            said.redacted,
+            tuple(_area(one) for one in said.shown),
         )
         made, secret = await exports.order(caller, wanted)
         return ExportLink(id=made.number, link=f"{LINK}{secret}")
@@ -73,12 +77,19 @@ async def fetch(exports: Exports, request: Request) -> Response:
     return FileResponse(path, media_type="application/zip", filename=f"civicam-export-{found.number}.zip")
 
 
+def _area(said: AreaWanted) -> Area:
+    start_ns, end_ns = parse_moment(said.start, "from"), parse_moment(said.end, "to")
+    return Area(parse_camera_id(said.camera), start_ns, end_ns, said.left, said.top, said.right, said.bottom)
+
+
 def _model(one: Export, names: dict[PersonId, Name], caller: Caller) -> ExportModel:
     order = one.order
     return ExportModel(
         id=one.number,
         grant=one.grant,
         name=named(names, one.person),
+        case=order.case,
+        redacted=order.is_redacted,
         recipient=order.recipient,
         cameras=list(order.cameras),
         start=moment(order.window[0]),

@@ -295,6 +295,21 @@ class GrantModel(_Model):
     is_own: bool
 
 
+_Thousandth = Annotated[int, Field(ge=0, le=1000)]
+
+
+class AreaWanted(_Model):
+    """A rectangle of a picture, in thousandths of its width and height, that a redacted export shows for a while."""
+
+    camera: Camera
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
+    left: _Thousandth
+    top: _Thousandth
+    right: _Thousandth
+    bottom: _Thousandth
+
+
 class ExportWanted(_Model):
     """What is to be exported, for whom."""
 
@@ -304,6 +319,10 @@ class ExportWanted(_Model):
     end: Moment = Field(alias="to")
     recipient: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
     days: Annotated[float, Field(gt=0, le=14)] = Field(7, description="How long the link holds.")
+    redacted: bool = Field(False, description="What moves is covered: for people beside whom others appear.")
+    shown: Annotated[list[AreaWanted], Field(max_length=1000)] = Field(
+        default_factory=list, description="Where a redacted one shows who asked for it."
+    )
 
 
 class ExportLink(_Model):
@@ -318,6 +337,8 @@ class ExportModel(_Model):
 
     id: int
     grant: int
+    case: str
+    redacted: bool
     name: str = Field(description="Who exports it.")
     recipient: str
     cameras: list[str]

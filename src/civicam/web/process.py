@@ -34,7 +34,7 @@ from civicam.web.bearer import Bearers
 from civicam.web.exports import Exports, Places
 from civicam.web.holding import Holding
 from civicam.web.ledger_api import LedgerFiles
-from civicam.web.parts import Parts, running_parts
+from civicam.web.parts import Parts, running_parts, settings_of
 from civicam.web.people_services import PeopleServices
 from civicam.web.plan import WebPlan, WebReport
 from civicam.web.policies import policy_named
@@ -110,7 +110,16 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
     door = Door(office, plan.city)
     most_ns = round(plan.people.grant_hours * HOUR_NS)
     volumes = {one.name: one.volume for one in plan.volumes}
-    places = Places(Path(plan.exports), Path(plan.catalogue), volumes, folder, plan.city, city_key)
+    places = Places(
+        Path(plan.exports),
+        Path(plan.catalogue),
+        volumes,
+        folder,
+        plan.city,
+        city_key,
+        Path(plan.scenes),
+        lambda camera: settings_of(plan, camera),
+    )
     holding = Holding(Path(plan.catalogue), office)
     keeping = [asyncio.create_task(office.keep()), asyncio.create_task(holding.keep())]
     try:

@@ -18,7 +18,7 @@ from civicam.ledger.entry import Kind
 from civicam.ledger.log import LedgerFolder
 from civicam.ledger.published import read_published
 from civicam.web.directory import Directory
-from civicam.web.exports import Export, ExportState
+from civicam.web.export_store import Export, ExportState
 from civicam.web.gate import moment
 from civicam.web.public_map import CityMap, drawn_map
 

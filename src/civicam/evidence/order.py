@@ -1,0 +1,168 @@
+"""What is ordered for an export, where it is made from, and what was made of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from civicam.catalogue.catalogue import Catalogue
+from civicam.catalogue.models import Camera
+from civicam.core.errors import EvidenceError
+from civicam.core.ids import CameraId, StreamKey, StreamName
+from civicam.core.spans import Span
+from civicam.evidence.certificate import Seal
+from civicam.evidence.manifest import AnyManifest, CameraModel
+from civicam.footage.keys import KeyRing
+from civicam.footage.volume import Volume
+from civicam.ledger.encoding import moment
+
+Progress = Callable[[int], None]
+"""Is told of how many bytes more were exported."""
+
+AT_ONCE: Final = 2
+"""Streams: opening, coding and hashing let go of the interpreter, so they take two cores."""
+MOST_NS: Final = 100 * 3600 * 1_000_000_000
+"""Of all cameras together: so much stays well within what verifiers read."""
+STREAMS: Final = "*.stream"
+"""What is made of each stream is kept in such files until the package is made."""
+
+
+class Area(NamedTuple):
+    """Where and when a redacted film shows what it would cover: the person whose own request it answers.
+
+    Attributes:
+        camera: in whose picture.
+        start_ns: from when on.
+        end_ns: until when.
+        left: of a rectangle, in thousandths of the picture's width, from its left edge.
+        top: in thousandths of its height, from its upper edge.
+        right: as `left`.
+        bottom: as `top`.
+    """
+
+    camera: CameraId
+    start_ns: int
+    end_ns: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be exported, for whom.
+
+    Attributes:
+        number: what it is called, such as `12`.
+        city: the city's name.
+        ledger: the key with which it signs its ledger.
+        operator: who exports it.
+        recipient: who will have it.
+        case: what for.
+        window: the stretch (wall ns).
+        cameras: of which cameras.
+        stream: which picture of them.
+        at_ns: when it was ordered.
+        is_redacted: what moves is covered, for people beside whom others appear.
+        shown: what a redacted one shows all the same.
+    """
+
+    number: str
+    city: str
+    ledger: str
+    operator: str
+    recipient: str
+    case: str
+    window: Span
+    cameras: tuple[CameraId, ...]
+    stream: StreamName
+    at_ns: int
+    is_redacted: bool = False
+    shown: tuple[Area, ...] = ()
+
+
+class Archive(NamedTuple):
+    """Where the footage is.
+
+    Attributes:
+        catalogue: what there is.
+        volumes: by name.
+        keyring: opens it.
+    """
+
+    catalogue: Catalogue
+    volumes: dict[str, Volume]
+    keyring: KeyRing
+
+
+class Making(NamedTuple):
+    """How and where films are made.
+
+    Attributes:
+        seal: signs them.
+        folder: where they lie.
+        progress: is told how far it is.
+    """
+
+    seal: Seal
+    folder: Path
+    progress: Progress
+
+
+@dataclass(slots=True)
+class Made:
+    """What was made of an order.
+
+    Attributes:
+        manifest: what it says of itself.
+        folder: where its files lie.
+    """
+
+    manifest: AnyManifest
+    folder: Path
+
+
+def bytes_of(order: Order, archive: Archive) -> int:
+    """About how many bytes of footage an order is for: those of all segments that it touches."""
+    rows = [
+        row
+        for camera in order.cameras
+        for row in archive.catalogue.segments(StreamKey(camera, order.stream), order.window)
+    ]
+    return sum(row.size_bytes for row in rows)
+
+
+def check_length(order: Order) -> None:
+    """Returns if so much can be exported; raises EvidenceError."""
+    if not 0 < order.window[1] - order.window[0] <= MOST_NS // max(1, len(order.cameras)):
+        raise EvidenceError("an export is of more than nothing and of 100 hours at most", fix="ask for several")
+
+
+def said_of(order: Order, catalogue: Catalogue) -> dict[str, Any]:
+    """What every manifest says of an order; raises CatalogueError."""
+    return {
+        "number": order.number,
+        "city": order.city,
+        "ledger": order.ledger,
+        "exported": moment(order.at_ns),
+        "operator": order.operator,
+        "recipient": order.recipient,
+        "case": order.case,
+        "asked_from": moment(order.window[0]),
+        "asked_to": moment(order.window[1]),
+        "cameras": [_camera(catalogue, camera) for camera in sorted(order.cameras)],
+        "documents": [],
+    }
+
+
+def _camera(catalogue: Catalogue, camera: CameraId) -> CameraModel:
+    found: Camera | None = next((one for one in catalogue.cameras() if one.id == camera), None)
+    entry = found.register if found else None
+    return CameraModel(
+        id=camera,
+        title=found.title if found else camera,
+        purpose=found.purpose if found else "",
+        owner=entry.owner if entry else "",
+        legal_basis=entry.legal_basis if entry else "",
+    )

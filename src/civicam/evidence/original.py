@@ -1,0 +1,213 @@
+"""The films of an export as they were recorded: fragment by fragment, nothing coded anew."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from pydantic import BaseModel, Field
+
+from civicam.catalogue.models import Segment
+from civicam.core.errors import EvidenceError, FootageError
+from civicam.core.ids import CameraId, StreamKey
+from civicam.evidence import mp4
+from civicam.evidence.committed import Committed
+from civicam.evidence.film import FilmWriter
+from civicam.evidence.manifest import FOOTAGE, AbsentModel, FileModel, Manifest, SegmentModel, as_base64, unit_of
+from civicam.evidence.order import AT_ONCE, Archive, Made, Making, Order, check_length, said_of
+from civicam.footage.fragment import Fragment, FragmentHeader
+from civicam.footage.keys import segment_key
+from civicam.footage.layout import SegmentName, closed_path
+from civicam.footage.reader import SegmentReader
+from civicam.footage.segment_format import pack_fields
+from civicam.footage.volume import Volume
+from civicam.ledger.durable import write_whole
+
+
+class _Files(BaseModel):
+    """What is made of one stream so far; as JSON, it is kept until the package is made."""
+
+    files: list[FileModel] = Field(default_factory=list)
+    segments: list[SegmentModel] = Field(default_factory=list)
+    absent: list[AbsentModel] = Field(default_factory=list)
+
+
+def make(order: Order, archive: Archive, making: Making) -> Made:
+    """Makes the films and the manifest of an order. What lies whole in its folder from before is taken as it is.
+
+    Args:
+        order: what is wanted.
+        archive: where it is.
+        making: how and where.
+
+    Raises:
+        NotWrittenYetError: some of it is not closed and committed to yet.
+        EvidenceError: there is no footage.
+        FootageError: a volume cannot be read.
+        CatalogueError: the catalogue cannot be read.
+        OSError: the files cannot be written.
+    """
+    check_length(order)
+    (making.folder / FOOTAGE).mkdir(parents=True, exist_ok=True)
+    found = [_Stream(order, camera, archive, making) for camera in sorted(order.cameras)]
+    with ThreadPoolExecutor(AT_ONCE, "export") as pool:
+        streams = list(pool.map(_Stream.make, found))
+    if not any(stream.files for stream in streams):
+        raise EvidenceError("there is no footage of these cameras in that stretch")
+    segments: list[SegmentModel] = []
+    files: list[FileModel] = []
+    for stream in streams:
+        first = len(segments)
+        segments += stream.segments
+        files += [
+            one.model_copy(update={"fragments": [(first + number, fields) for number, fields in one.fragments]})
+            for one in stream.files
+        ]
+    manifest = Manifest(
+        **said_of(order, archive.catalogue),
+        kind="original",
+        segments=segments,
+        files=files,
+        absent=[one for stream in streams for one in stream.absent],
+    )
+    return Made(manifest, making.folder)
+
+
+class _Stream:
+    """Exports one stream."""
+
+    def __init__(self, order: Order, camera: CameraId, archive: Archive, making: Making) -> None:
+        """Finds out what there is of it; raises NotWrittenYetError and CatalogueError."""
+        self._order, self._archive = order, archive
+        self._seal, self._folder, self._progress = making
+        self._key = StreamKey(camera, order.stream)
+        self._made = _Files()
+        self._done = self._folder / f"{camera}.{order.stream}.stream"
+        self._film: _Film | None = None
+        self._committed = Committed(archive.catalogue, self._key, order.window)
+
+    def make(self) -> _Files:
+        """All files of the stream; those of an attempt before, where it came to its end."""
+        if self._done.exists():
+            self._made = _Files.model_validate_json(self._done.read_text("utf-8"))  # written whole, and durably
+            self._progress(sum(one.size for one in self._made.files))
+            return self._made
+        try:
+            for row in self._committed.rows:
+                self._take(row)
+            self._close()
+        finally:
+            if self._film is not None:
+                self._film.writer.abandon()
+        write_whole(self._done, self._made.model_dump_json().encode())
+        return self._made
+
+    def _take(self, row: Segment) -> None:
+        """Takes from a segment what touches the stretch; what cannot be read is told as absent."""
+        volume = self._archive.volumes.get(row.volume)
+        if volume is None:
+            self._absent(row.start_wall_ns, row.end_wall_ns, f"volume {row.volume} is not there")
+            return
+        try:
+            name = SegmentName.make(row.key, row.start_wall_ns, row.epoch)
+            with SegmentReader.open(closed_path(volume.root, name)) as reader:
+                self._take_from(reader, row, volume)
+        except FootageError as error:
+            self._absent(row.start_wall_ns, row.end_wall_ns, error.what)
+
+    def _take_from(self, reader: SegmentReader, row: Segment, volume: Volume) -> None:
+        headers = reader.headers()
+        wanted = self._wanted(headers)
+        if not wanted:
+            return
+        keyring, init = self._archive.keyring, reader.header.setup.init
+        self._made.segments.append(self._segment(reader, row, volume))
+        place = len(self._made.segments) - 1
+        is_whole = False
+        for number in wanted:
+            header = headers[number]
+            try:
+                fragment = reader.read(number, keyring)
+            except FootageError as error:
+                self._absent(header.start_wall_ns, header.end_wall_ns, error.what)
+                is_whole = False
+                continue
+            if not (header.is_sync or is_whole or (self._film and number == wanted[0])):
+                self._absent(header.start_wall_ns, header.end_wall_ns, "the picture that it builds on is absent")
+                continue
+            is_whole = True
+            if self._film is None or not self._film.takes(init, header):
+                self._begin(init, header)
+            assert self._film is not None
+            self._film.add(place, pack_fields(number, len(fragment.payload), header), fragment)
+            self._progress(len(fragment.payload))
+
+    def _wanted(self, headers: Sequence[FragmentHeader]) -> list[int]:
+        """The fragments that touch the stretch, from the key picture on that the first of them builds on."""
+        start_ns, end_ns = self._order.window
+        found = [n for n, one in enumerate(headers) if one.start_wall_ns < end_ns and one.end_wall_ns > start_ns]
+        while found and found[0] and not headers[found[0]].is_sync:
+            found.insert(0, found[0] - 1)
+        return found
+
+    def _segment(self, reader: SegmentReader, row: Segment, volume: Volume) -> SegmentModel:
+        header, camera = reader.header, row.key.camera
+        day_key = self._archive.keyring.find(volume.root, camera, header.key_day)
+        key = segment_key(day_key, header.segment_id)
+        return SegmentModel(**dict(self._committed.model(reader, row)), key=as_base64(key))
+
+    def _begin(self, init: bytes, first: FragmentHeader) -> None:
+        self._close()
+        name = f"{FOOTAGE}{self._key.camera}-{self._key.stream}-{len(self._made.files) + 1}.mp4"
+        labels = mp4.Labels(
+            unit=unit_of(self._order.city),
+            operator=self._order.operator,
+            at_ns=self._order.at_ns,
+            source=self._key.camera,
+            line=self._key.stream,
+            start_ns=first.start_wall_ns,
+        )
+        self._film = _Film(name, init, FilmWriter(self._folder / name, init, labels, self._seal))
+
+    def _close(self) -> None:
+        if self._film is not None:
+            self._made.files.append(self._film.close())
+            self._film = None
+
+    def _absent(self, start_ns: int, end_ns: int, why: str) -> None:
+        camera, stream = self._key
+        self._made.absent.append(
+            AbsentModel(camera=camera, stream=stream, start_ns=str(start_ns), end_ns=str(end_ns), why=why)
+        )
+
+
+class _Film:
+    """A film on its way."""
+
+    def __init__(self, name: str, init: bytes, writer: FilmWriter) -> None:
+        self.writer = writer
+        self._name, self._init = name, init
+        self._start_ns = self._end_ns = writer.labels.start_ns
+        self._fragments: list[tuple[int, str]] = []
+
+    def takes(self, init: bytes, header: FragmentHeader) -> bool:
+        """Whether a fragment goes on in this film: its pictures are of this kind, and time goes on."""
+        return init == self._init and header.start_wall_ns >= self._end_ns
+
+    def add(self, segment: int, fields: bytes, fragment: Fragment) -> None:
+        """Writes a fragment."""
+        place = mp4.place_of(fragment.header.start_wall_ns, self._start_ns)
+        self._fragments.append((segment, as_base64(fields)))
+        self.writer.add(mp4.placed(fragment.payload, place), place, is_key=fragment.header.is_sync)
+        self._end_ns = max(self._end_ns, fragment.header.end_wall_ns)
+
+    def close(self) -> FileModel:
+        """Ends and signs it."""
+        sealed, labels = self.writer.close(), self.writer.labels
+        return FileModel(
+            name=self._name,
+            camera=labels.source,
+            stream=labels.line,
+            size=sealed.size,
+            crc32=sealed.crc32,
+            signature=as_base64(sealed.signature),
+            fragments=self._fragments,
+        )

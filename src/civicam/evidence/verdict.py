@@ -1,0 +1,35 @@
+"""What holds of an export, and what does not."""
+
+from dataclasses import dataclass, field
+
+from civicam.core.spans import Span
+from civicam.evidence.manifest import AnyManifest
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What holds of an export.
+
+    Attributes:
+        manifest: what it says, once that is known to be what the city signed and wrote down; None for an MP4 alone.
+        entry: the ledger's entry that says that it was exported.
+        logged: when that was written.
+        witnesses: who signed the ledger's tree as well: those whose keys were given, and who did.
+        unchecked: how many signatures more stand under it, of which nothing is known.
+        late_ns: how long after its end the ledger committed to some of the footage, at most.
+        leaves: of the recorded segments that it was made of, as the ledger committed to them.
+        holes: stretches within what was asked for that hold no footage, by camera, each with why.
+        holds: what is proven, in words.
+        unproven: what is not, in words.
+    """
+
+    manifest: AnyManifest | None = None
+    entry: int | None = None
+    logged: str = ""
+    witnesses: list[str] = field(default_factory=list)
+    unchecked: int = 0
+    late_ns: int = 0
+    leaves: frozenset[bytes] = frozenset()
+    holes: dict[str, list[tuple[Span, str]]] = field(default_factory=dict)
+    holds: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)

@@ -1,0 +1,66 @@
+"""Redacted films for exports: what playback shows of a stretch, as one film for each run of footage of one size."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from civicam.core.ids import CameraId, StreamKey
+from civicam.core.spans import Span
+from civicam.evidence.mp4 import place_of
+from civicam.evidence.order import Area
+from civicam.evidence.redacted import Coded
+from civicam.player.archive_reader import ArchiveReader
+from civicam.player.playback import Playback, PlaybackLimits, Request, StoredScenes, even, initialisation
+from civicam.redaction.settings import RedactionSettings, Shown
+from civicam.vision.model_store import ModelStore
+
+_PIECE_NS: Final = 4_000_000_000
+_LONGEST_HOLE_NS: Final = 60_000_000_000
+"""A shorter one is covered in the film, a longer one ends it."""
+_THOUSANDTHS: Final = 1000
+
+
+class RedactedFilms:
+    """Gives redacted films. See `evidence.redacted.FilmSource`.
+
+    Args:
+        archive: gives footage.
+        store: what scenes were learned.
+        settings_of: how a camera's pictures are redacted.
+    """
+
+    def __init__(
+        self, archive: ArchiveReader, store: ModelStore, settings_of: Callable[[CameraId], RedactionSettings]
+    ) -> None:
+        self._archive, self._store, self._settings_of = archive, store, settings_of
+
+    def films(self, key: StreamKey, window: Span, shown: Sequence[Area]) -> Iterator[Coded]:
+        """See `FilmSource`."""
+        settings = replace(self._settings_of(key.camera), shown=tuple(_shown(one) for one in shown))
+        scenes = StoredScenes(self._store, lambda _: settings)
+        playback = Playback(self._archive, scenes, PlaybackLimits(cache_bytes=0, scenes=1))
+        for span, size in self._runs(key, window):
+            yield Coded(span, initialisation(size).data, _fragments(playback, key, span, size))
+
+    def _runs(self, key: StreamKey, window: Span) -> list[tuple[Span, tuple[int, int]]]:
+        """Stretches of footage of one size, without long holes."""
+        runs: list[tuple[Span, tuple[int, int]]] = []
+        for (start_ns, end_ns), found in self._archive.sizes(key, window):
+            span, size = (max(start_ns, window[0]), min(end_ns, window[1])), even(found)
+            if runs and runs[-1][1] == size and span[0] - runs[-1][0][1] <= _LONGEST_HOLE_NS:
+                runs[-1] = (runs[-1][0][0], max(runs[-1][0][1], span[1])), size
+            else:
+                runs.append((span, size))
+        return runs
+
+
+def _fragments(playback: Playback, key: StreamKey, span: Span, size: tuple[int, int]) -> Iterator[tuple[int, bytes]]:
+    for start_ns in range(span[0], span[1], _PIECE_NS):
+        window = start_ns, min(start_ns + _PIECE_NS, span[1])
+        place_90k = place_of(start_ns, span[0])
+        yield place_90k, playback.stretch(Request(key, window, 1.0, size)).media_segment(place_90k)
+
+
+def _shown(area: Area) -> Shown:
+    edges = (area.left, area.top, area.right, area.bottom)
+    return Shown(area.start_ns, area.end_ns, *(edge / _THOUSANDTHS for edge in edges))

@@ -1,0 +1,168 @@
+"""A redacted export: what moves is covered but for who asked for it, and it is bound to what was recorded."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from civicam.core.citykey import CityKey
+from civicam.core.errors import EvidenceError
+from civicam.evidence.manifest import MANIFEST, RedactedManifest
+from civicam.evidence.order import Area
+from civicam.evidence.verify import check_made_of, verify
+from civicam.vision.model_store import ModelStore
+from tests.evidence.alterations import members_of
+from tests.evidence.house import Exporting
+from tests.evidence.test_dishonest import handed_out
+from tests.fakes.recorded import KEYS, START_NS, S
+from tests.fakes.walk import learn, picture, walk, walker
+
+CAMERA = KEYS[0].camera
+WINDOW = (START_NS + 3 * S, START_NS + 15 * S)
+SHOWN = Area(CAMERA, START_NS + 8 * S, START_NS + 11 * S, 200, 200, 700, 800)
+COVER = 96
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Exporting:
+    made = Exporting.build(tmp_path_factory.mktemp("city"), walk)
+    for key in KEYS:
+        learn(ModelStore(made.root / "scenes", CityKey(b"k" * 32)), key.camera)
+    return made
+
+
+@pytest.fixture(scope="module")
+def package(city: Exporting) -> Path:
+    return city.export("redacted", window=WINDOW, cameras=(CAMERA,), is_redacted=True, shown=(SHOWN,))
+
+
+@pytest.fixture(scope="module")
+def original(city: Exporting) -> Path:
+    return city.export("original", window=WINDOW, cameras=(CAMERA,))
+
+
+def film(package: Path) -> bytes:
+    with zipfile.ZipFile(package) as archive:
+        return archive.read(f"footage/{CAMERA}-main-1.mp4")
+
+
+def seen(data: bytes) -> dict[float, NDArray[np.uint8]]:
+    """The brightness of each picture, by the seconds at which it is shown."""
+    with av.open(io.BytesIO(data), "r") as container:
+        return {
+            float(frame.time or 0): np.asarray(frame.to_ndarray(), np.uint8)[: frame.height]
+            for frame in container.decode(video=0)
+        }
+
+
+def walker_is_covered(luma: NDArray[np.uint8], at_s: float) -> bool:
+    """Whether all of the walker is as bright as the cover, and not as dark as they are."""
+    left, top, right, bottom = walker(at_s)
+    return bool(np.abs(luma[top:bottom, left:right].astype(int) - COVER).max() < 30)
+
+
+def test_who_walks_there_is_covered_but_where_and_when_the_film_is_to_show_them(package: Path) -> None:
+    found = seen(film(package))
+    assert len(found) == 12 * 10
+    for time, luma in found.items():
+        at_s = 3 + time
+        if 4.2 < at_s < 15:
+            is_shown = 8 <= round(at_s, 3) < 11
+            assert walker_is_covered(luma, at_s) != is_shown, at_s
+        if at_s < 3.9:
+            scene = picture(at_s).y.astype(int)
+            assert np.abs(luma.astype(int) - scene).mean() < 6  # the place itself is shown
+
+
+def test_nothing_that_opens_the_original_is_in_it(package: Path, original: Path) -> None:
+    with zipfile.ZipFile(original) as archive:
+        keys = [one["key"] for one in json.loads(archive.read(MANIFEST))["segments"]]
+    assert keys
+    with zipfile.ZipFile(package) as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            assert all(key.encode() not in data for key in keys)
+
+
+def test_it_says_what_it_is_and_what_is_not_proven(package: Path) -> None:
+    verdict = verify(package)
+    assert isinstance(verdict.manifest, RedactedManifest)
+    assert "what moves covered. In 1 places" in verdict.holds[0]
+    assert "3 recorded segments" in verdict.holds[1]
+    assert "coded anew" in verdict.unproven[1]
+    assert verdict.holes == {CAMERA: []}
+    with zipfile.ZipFile(package) as archive:
+        words = archive.read("statement.txt").decode()
+    assert "redacted: coded anew" in words
+    assert "20 to 70 % from the left, 20 to 80 % from the top" in words
+
+
+def test_it_is_held_against_the_original_of_the_same_stretch_and_of_no_other(
+    city: Exporting, package: Path, original: Path
+) -> None:
+    verdict = verify(package)
+    check_made_of(verdict, verify(original))
+    assert "3 of the 3 recorded segments" in verdict.holds[-1]
+    other = city.export("other", window=(START_NS + 18 * S, START_NS + 19 * S), cameras=(CAMERA,))
+    with pytest.raises(EvidenceError, match="other footage"):
+        check_made_of(verify(package), verify(other))
+    with pytest.raises(EvidenceError, match="held against an original"):
+        check_made_of(verify(original), verify(package))
+
+
+def test_an_interrupted_one_goes_on(city: Exporting) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(_: int) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        city.export("halted", stop, window=WINDOW, is_redacted=True)
+    told: list[int] = []
+    path = city.export("halted", told.append, window=WINDOW, is_redacted=True)
+    assert [one.id for one in verify(path).manifest.cameras] == sorted(key.camera for key in KEYS)  # type: ignore[union-attr]
+    assert sum(told) > 0
+
+
+def test_what_a_camera_did_not_record_is_a_hole(city: Exporting) -> None:
+    path = city.export("late", window=(START_NS + 15 * S, START_NS + 100 * S), cameras=(CAMERA,), is_redacted=True)
+    holes = verify(path).holes[CAMERA]
+    assert [(span[0] // S - START_NS // S, span[1] // S - START_NS // S) for span, _ in holes] == [(20, 100)]
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("time", "committed to nothing"),
+        ("piece", "not what was exported"),
+        ("short", "ends with something else"),
+        ("area", "is none, or of a camera"),
+        ("twice", "twice"),
+        ("key", "not what an export has"),
+    ],
+)
+def test_a_city_cannot_say_something_else_of_it_afterwards(
+    city: Exporting, package: Path, what: str, words: str
+) -> None:
+    raw = json.loads(members_of(package.read_bytes())[MANIFEST])
+    (one,) = raw["files"]
+    if what == "time":
+        one["end_ns"] = str(START_NS + 40 * S)
+    elif what == "piece":
+        one["pieces"][1][1] = one["pieces"][2][1]
+    elif what == "short":
+        one["pieces"].pop()
+    elif what == "area":
+        raw["shown"][0]["left"] = 900
+    elif what == "twice":
+        raw["segments"].append(raw["segments"][0])
+    else:
+        raw["segments"][0]["key"] = "AAAA"
+    with pytest.raises(EvidenceError, match=words):
+        verify(handed_out(city, members_of(package.read_bytes()), raw, f"{what}.zip"))
