@@ -1,7 +1,7 @@
 """Ways to alter an export, as somebody might who holds it and has keys of their own; every one must be found.
 
 `python -m tests.evidence.alterations --runs 100000 --seed 1` tries that many with the command's verifier, and 1,000
-untouched exports; with `--page` the page in Chromium is asked instead.
+untouched exports; with `--page` the page in Chromium is asked instead, and `--redacted` tries redacted ones.
 """
 
 import argparse
@@ -22,18 +22,22 @@ from hashlib import sha256
 from pathlib import Path
 
 import av
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
+from civicam.core.citykey import CityKey
 from civicam.core.errors import EvidenceError
 from civicam.evidence.certificate import SIGNATURE_BYTES, Seal, open_seal
 from civicam.evidence.manifest import CERTIFICATE, LEDGER, MANIFEST, SIGNATURE
 from civicam.evidence.mp4 import boxes
+from civicam.evidence.order import Area
 from civicam.evidence.package import Member, directory, local_header
 from civicam.evidence.verify import verify
 from civicam.footage.segment_format import pack_fields, parse_fields
 from civicam.ledger.encoding import canonical
+from civicam.vision.model_store import ModelStore
 from tests.evidence.house import AT_NS, PAGE, Exporting
 from tests.fakes.recorded import KEYS, START_NS, S
+from tests.fakes.walk import learn, walk
 
 Files = dict[str, bytes]
 
@@ -69,15 +73,30 @@ def packed(files: Files) -> bytes:
     return b"".join((*parts, directory(members)))
 
 
-def build(root: Path) -> Truth:
+def walking(root: Path) -> Exporting:
+    """A city that knows the scenes of its cameras, through which somebody walks."""
+    city = Exporting.build(root, walk)
+    for key in KEYS:
+        learn(ModelStore(root / "scenes", CityKey(b"k" * 32)), key.camera)
+    return city
+
+
+def build(root: Path, *, is_redacted: bool = False) -> Truth:
     """A city's two exports: ten seconds of one camera, and other ten."""
-    city = Exporting.build(root)
+    city = walking(root) if is_redacted else Exporting.build(root)
     city.has_page = False
     (root / "thief").mkdir()
     thief = open_seal(root / "thief", "Khujand", city.ledger.city_key, AT_NS)
+    camera = KEYS[0].camera
     first, second = (
-        city.export(f"export-{at}", window=(START_NS + at * S, START_NS + (at + 10) * S), cameras=(KEYS[0].camera,))
-        for at in (4, 40)
+        city.export(
+            f"export-{at}",
+            window=(START_NS + at * S, START_NS + (at + 10) * S),
+            cameras=(camera,),
+            is_redacted=is_redacted,
+            shown=(Area(camera, START_NS + (at + 2) * S, START_NS + (at + 4) * S, 100, 100, 900, 900),) * is_redacted,
+        )
+        for at in ((4, 9) if is_redacted else (4, 40))
     )
     return Truth(first.read_bytes(), second.read_bytes(), thief)
 
@@ -172,7 +191,11 @@ def _film_with(truth: Truth, pick: Callable[[list[int]], list[int]]) -> bytes:
     film, signature = _resigned(truth, head + b"".join(fragments[n] for n in order) + end)
     manifest = json.loads(truth.files[MANIFEST])
     (one,) = manifest["files"]
-    one["fragments"] = [one["fragments"][n] for n in order]
+    if "pieces" in one:  # the film's beginning is the first, and what finds fragments is the last
+        first, *pieces, last = one["pieces"]
+        one["pieces"] = [first, *(pieces[n] for n in order), last]
+    else:
+        one["fragments"] = [one["fragments"][n] for n in order]
     one["size"], one["crc32"] = len(film), zlib.crc32(film)
     one["signature"] = base64.b64encode(signature).decode()
     return _thieved(truth, manifest, {name: film})
@@ -222,6 +245,11 @@ def time_changed(truth: Truth, rng: random.Random) -> bytes:
     """A fragment says another time, and the manifest is signed by the thief."""
     manifest = json.loads(truth.files[MANIFEST])
     (one,) = manifest["files"]
+    if "pieces" in one:
+        at = rng.choice(["start_ns", "end_ns"])
+        where = rng.choice([one, *manifest["shown"]])
+        where[at] = str(int(where[at]) + rng.choice([-1, 1]) * rng.randint(1, 10**12))
+        return _thieved(truth, manifest, {})
     row = rng.choice(one["fragments"])
     sequence, size_bytes, header = parse_fields(base64.b64decode(row[1]))
     shift_ns = rng.choice([-1, 1]) * rng.randint(1, 10**12)
@@ -285,15 +313,15 @@ _SELDOM = {remuxed, certificate_swapped}
 """They take long, and give the same each time."""
 
 
-def untouched(root: Path, rng: random.Random, count: int) -> Iterator[bytes]:
+def untouched(root: Path, rng: random.Random, count: int, *, is_redacted: bool = False) -> Iterator[bytes]:
     """So many exports of one city, each of another stretch, of one camera or two, with gaps in some."""
-    city, made = Exporting.build(root), 0
+    city, made = walking(root) if is_redacted else Exporting.build(root), 0
     while made < count:
-        start_ns = START_NS + rng.randrange(50 * S)
-        window = (start_ns, start_ns + rng.randrange(S, 20 * S))
+        start_ns = START_NS + rng.randrange((18 if is_redacted else 50) * S)
+        window = (start_ns, start_ns + rng.randrange(S, (6 if is_redacted else 20) * S))
         cameras = tuple(key.camera for key in rng.sample(KEYS, rng.choice([1, 2])))
         try:
-            path = city.export(f"export-{made}", window=window, cameras=cameras)
+            path = city.export(f"export-{made}", window=window, cameras=cameras, is_redacted=is_redacted)
         except EvidenceError:
             continue  # nothing was recorded then
         made += 1
@@ -313,27 +341,25 @@ _ASK = """async (text) => {
 
 
 @contextmanager
-def page_finds() -> Iterator[Finds]:
+def page_finds(playwright: Playwright) -> Iterator[Finds]:
     """What the page in Chromium says, opened from the disk and without a network."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    context = browser.new_context(offline=True)
+    pages: list[Page] = []
+    asked = 0
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(offline=True)
-        pages: list[Page] = []
-        asked = 0
+    def finds(data: bytes) -> bool:
+        nonlocal asked
+        if asked % _A_PAGE == 0:
+            for one in pages:
+                one.close()  # what it kept of so many packages goes with it
+            pages[:] = [context.new_page()]
+            pages[0].goto(PAGE.as_uri())
+        asked += 1
+        return bool(pages[0].evaluate(_ASK, base64.b64encode(data).decode()))
 
-        def finds(data: bytes) -> bool:
-            nonlocal asked
-            if asked % _A_PAGE == 0:
-                for one in pages:
-                    one.close()  # what it kept of so many packages goes with it
-                pages[:] = [context.new_page()]
-                pages[0].goto(PAGE.as_uri())
-            asked += 1
-            return bool(pages[0].evaluate(_ASK, base64.b64encode(data).decode()))
-
-        yield finds
-        browser.close()
+    yield finds
+    browser.close()
 
 
 @contextmanager
@@ -348,13 +374,18 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--page", action="store_true")
+    parser.add_argument("--redacted", action="store_true", help="redacted exports, and not footage as it was recorded")
     parser.add_argument("--untouched", type=int, default=1000)
     options = parser.parse_args()
     rng = random.Random(options.seed)
     missed: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
-        truth, path = build(Path(folder)), Path(folder, "altered.zip")
-        finds = held.enter_context(page_finds() if options.page else command_finds(path))
+        truth = build(Path(folder), is_redacted=options.redacted)
+        path = Path(folder, "altered.zip")
+        if options.page:
+            finds = held.enter_context(page_finds(held.enter_context(sync_playwright())))
+        else:
+            finds = held.enter_context(command_finds(path))
         often = [one for one in ALTERATIONS if one not in _SELDOM]
         for run in range(options.runs):
             alter = rng.choice(ALTERATIONS if run % 50 == 0 else often)
@@ -363,7 +394,8 @@ def main() -> int:
             if run % 1000 == 999:
                 sys.stdout.write(f"{run + 1} altered, missed: {missed or 'none'}\n")
                 sys.stdout.flush()
-        alarms = sum(finds(one) for one in untouched(Path(folder, "untouched"), rng, options.untouched))
+        others = untouched(Path(folder, "untouched"), rng, options.untouched, is_redacted=options.redacted)
+        alarms = sum(finds(one) for one in others)
     told = f"{options.runs} altered, missed {missed or 'none'}; {options.untouched} untouched, {alarms} alarms\n"
     sys.stdout.write(told)
     return 1 if missed or alarms else 0

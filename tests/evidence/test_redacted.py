@@ -10,17 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from civicam.core.citykey import CityKey
 from civicam.core.errors import EvidenceError
 from civicam.evidence.manifest import MANIFEST, RedactedManifest
 from civicam.evidence.order import Area
 from civicam.evidence.verify import check_made_of, verify
-from civicam.vision.model_store import ModelStore
-from tests.evidence.alterations import members_of
+from tests.evidence.alterations import members_of, walking
 from tests.evidence.house import Exporting
 from tests.evidence.test_dishonest import handed_out
 from tests.fakes.recorded import KEYS, START_NS, S
-from tests.fakes.walk import learn, picture, walk, walker
+from tests.fakes.walk import picture, walker
 
 CAMERA = KEYS[0].camera
 WINDOW = (START_NS + 3 * S, START_NS + 15 * S)
@@ -30,10 +28,7 @@ COVER = 96
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Exporting:
-    made = Exporting.build(tmp_path_factory.mktemp("city"), walk)
-    for key in KEYS:
-        learn(ModelStore(made.root / "scenes", CityKey(b"k" * 32)), key.camera)
-    return made
+    return walking(tmp_path_factory.mktemp("city"))
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from civicam.evidence.verify import verify
 from tests.evidence.alterations import ALTERATIONS, Alteration, Truth, build, is_found, packed, untouched
 
 
-@pytest.fixture(scope="module")
-def truth(tmp_path_factory: pytest.TempPathFactory) -> Truth:
-    return build(tmp_path_factory.mktemp("exports"))
+@pytest.fixture(scope="module", params=[False, True], ids=["original", "redacted"])
+def truth(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Truth:
+    return build(tmp_path_factory.mktemp("exports"), is_redacted=request.param)
 
 
 def test_an_untouched_export_gives_no_alarm(truth: Truth, tmp_path: Path) -> None:
@@ -25,8 +25,9 @@ def test_an_untouched_export_gives_no_alarm(truth: Truth, tmp_path: Path) -> Non
     assert packed(truth.files) == truth.data
 
 
-def test_exports_of_any_stretch_give_no_alarm(tmp_path: Path) -> None:
-    for data in untouched(tmp_path / "city", random.Random(9), 12):
+@pytest.mark.parametrize("is_redacted", [False, True])
+def test_exports_of_any_stretch_give_no_alarm(tmp_path: Path, is_redacted: bool) -> None:
+    for data in untouched(tmp_path / "city", random.Random(9), 12, is_redacted=is_redacted):
         assert not is_found(data, tmp_path / "export.zip")
 
 

@@ -2,6 +2,7 @@
 // changed byte outside the members shows.
 
 import { concat, ProofError, same, text, type Bytes } from "../ledger/hashing";
+import type { Film } from "./manifest";
 
 export interface Member {
   name: string;
@@ -140,4 +141,22 @@ export async function smallMember(file: Blob, members: Map<string, Member>, name
   const data = await slice(file, member.offset, member.size);
   if (crcOf(data) !== member.crc) throw new ProofError(`${name} was altered, or its CRC`);
   return data;
+}
+
+/** Bytes of a film, from `at` on. */
+export type FilmReader = (film: Film, at: number, size: number) => Promise<Bytes>;
+
+/** Reads films, once each is as long as the manifest says; throws `ProofError`. */
+export function filmReader(file: Blob, members: Map<string, Member>, films: Film[], progress: (done: number) => void): FilmReader {
+  for (const { name, size, crc32 } of films) {
+    const member = members.get(name);
+    if (member?.size !== size || member.crc !== crc32) throw new ProofError(`${name} is not as long as it was, or its CRC was altered`);
+  }
+  let done = 0;
+  return async ({ name }, at, size) => {
+    const { offset } = members.get(name)!;
+    const data = await slice(file, offset + at, size);
+    progress((done += data.length));
+    return data;
+  };
 }

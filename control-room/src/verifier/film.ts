@@ -2,6 +2,8 @@
 // Format, 5, and ISO/IEC 14496-12).
 
 import { concat, ProofError, text, type Bytes } from "../ledger/hashing";
+import type { Film, Manifest } from "./manifest";
+import { nanoseconds } from "./stretch";
 
 const FROM_1904_S = 2_082_844_800n;
 const FROM_1601_S = 11_644_473_600n;
@@ -14,6 +16,16 @@ export interface Labels {
   stream: string;
   startNs: bigint;
 }
+
+/** What a film of an export says of itself. */
+export const filmLabels = (manifest: Manifest, { camera, stream }: Film, startNs: bigint): Labels => ({
+  unit: `civicam, ${manifest.city}`,
+  operator: manifest.operator,
+  exportedNs: nanoseconds(manifest.exported),
+  camera,
+  stream,
+  startNs,
+});
 
 /** Big-endian numbers, each with its width in bytes. */
 function numbers(...all: [width: number, value: number | bigint][]): Bytes {

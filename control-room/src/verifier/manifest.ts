@@ -3,13 +3,18 @@
 
 import { ProofError, same, text } from "../ledger/hashing";
 
-export interface Segment {
+/** A recorded segment, as the ledger committed to it. */
+export interface Committed {
   header: string;
   index: string;
-  key: string;
   size: number;
   end_ns: string;
   proof: { entry: number; index: number; size: number; hashes: string[] };
+}
+
+/** The same, with the key that seals it alone. */
+export interface Segment extends Committed {
+  key: string;
 }
 
 export interface Film {
@@ -20,13 +25,33 @@ export interface Film {
   crc32: number;
   /** Its own signature (ONVIF Export File Format), base64. */
   signature: string;
+}
+
+export interface OriginalFilm extends Film {
   /** For each fragment its segment's place in `segments`, and its sealed fields, base64. */
   fragments: [number, string][];
 }
 
-export interface Manifest {
+export interface RedactedFilm extends Film {
+  start_ns: string;
+  end_ns: string;
+  /** What it is made of, in order, but for its seal: bytes, and their SHA-256, base64. */
+  pieces: [number, string][];
+}
+
+/** Where and when a redacted film shows what it would cover, in thousandths of the picture. */
+export interface Area {
+  camera: string;
+  start_ns: string;
+  end_ns: string;
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+interface Said {
   v: 1;
-  kind: "original";
   number: string;
   city: string;
   ledger: string;
@@ -37,11 +62,24 @@ export interface Manifest {
   asked_from: string;
   asked_to: string;
   cameras: { id: string; title: string; purpose: string; owner: string; legal_basis: string }[];
-  segments: Segment[];
-  files: Film[];
   absent: { camera: string; stream: string; start_ns: string; end_ns: string; why: string }[];
   documents: { name: string; sha256: string }[];
 }
+
+export interface Original extends Said {
+  kind: "original";
+  segments: Segment[];
+  files: OriginalFilm[];
+}
+
+export interface Redacted extends Said {
+  kind: "redacted";
+  segments: Committed[];
+  files: RedactedFilm[];
+  shown: Area[];
+}
+
+export type Manifest = Original | Redacted;
 
 export interface Ledger {
   v: 1;
@@ -56,26 +94,32 @@ const NANOSECONDS = /^(?:0|[1-9]\d{0,18})$/;
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const CAMERA = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const MOST_ABSENT = 10_000;
+const MOST_SHOWN = 1000;
 const WORDS = ["number", "city", "ledger", "operator", "recipient", "case"];
-const MANIFEST: Shape = {
-  v: "one", kind: "kind", exported: "moment", asked_from: "moment", asked_to: "moment", ...Object.fromEntries(WORDS.map((name) => [name, "text"])),
+const SAID = {
+  v: "one", exported: "moment", asked_from: "moment", asked_to: "moment", ...Object.fromEntries(WORDS.map((name) => [name, "text"])),
   cameras: [{ id: "camera", title: "text", purpose: "text", owner: "text", legal_basis: "text" }],
-  segments: [{ header: "text", index: "text", key: "text", size: "count", end_ns: "ns", proof: { entry: "count", index: "count", size: "count", hashes: ["text"] } }],
-  files: [{ name: "text", camera: "text", stream: "text", size: "count", crc32: "count", signature: "text", fragments: ["fragment"] }],
   absent: [{ camera: "text", stream: "text", start_ns: "ns", end_ns: "ns", why: "text" }],
   documents: [{ name: "text", sha256: "text" }],
+} satisfies Shape;
+const COMMITTED = { header: "text", index: "text", size: "count", end_ns: "ns", proof: { entry: "count", index: "count", size: "count", hashes: ["text"] } } satisfies Shape;
+const FILM = { name: "text", camera: "text", stream: "text", size: "count", crc32: "count", signature: "text" } satisfies Shape;
+const AREA = { camera: "text", start_ns: "ns", end_ns: "ns", left: "thousandth", top: "thousandth", right: "thousandth", bottom: "thousandth" } satisfies Shape;
+const MANIFESTS: Record<string, Shape> = {
+  original: { ...SAID, kind: "text", segments: [{ ...COMMITTED, key: "text" }], files: [{ ...FILM, fragments: ["pair"] }] },
+  redacted: { ...SAID, kind: "text", segments: [COMMITTED], files: [{ ...FILM, start_ns: "ns", end_ns: "ns", pieces: ["pair"] }], shown: [AREA] },
 };
 const LEDGER: Shape = { v: "one", checkpoint: "text", export: "count", entries: [{ index: "count", data: "text", proof: ["text"] }] };
 
 const KINDS: Record<string, (value: unknown) => boolean> = {
   one: (value) => value === 1,
-  kind: (value) => value === "original",
   moment: (value) => typeof value === "string" && MOMENT.test(value) && !Number.isNaN(Date.parse(value)),
   camera: (value) => typeof value === "string" && CAMERA.test(value),
   text: (value) => typeof value === "string",
   count: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
   ns: (value) => typeof value === "string" && NANOSECONDS.test(value),
-  fragment: (value) => Array.isArray(value) && value.length === 2 && KINDS["count"]!(value[0]) && typeof value[1] === "string",
+  thousandth: (value) => KINDS["count"]!(value) && (value as number) <= 1000,
+  pair: (value) => Array.isArray(value) && value.length === 2 && KINDS["count"]!(value[0]) && typeof value[1] === "string",
 };
 
 function isOf(value: unknown, shape: Shape): boolean {
@@ -94,21 +138,30 @@ function canonical(value: unknown): string {
   return `{${rows.map(([name, one]) => `${JSON.stringify(name)}:${canonical(one)}`).join(",")}}`;
 }
 
-function read(data: Uint8Array, shape: Shape, name: string): unknown {
-  let value: unknown;
+function parsed(data: Uint8Array, name: string): unknown {
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data));
   } catch {
     throw new ProofError(`${name} is not what an export has`);
   }
+}
+
+function read(value: unknown, data: Uint8Array, shape: Shape, name: string): unknown {
   if (!isOf(value, shape)) throw new ProofError(`${name} is not what an export has`);
   if (!same(text(canonical(value)), data)) throw new ProofError(`${name} is not written as exports write it`);
   return value;
 }
 
 export function readManifest(data: Uint8Array): Manifest {
-  const found = read(data, MANIFEST, "manifest.json") as Manifest;
-  if (!found.cameras.length || !found.segments.length || !found.files.length || found.absent.length > MOST_ABSENT) throw new ProofError("the package is of nothing");
+  const name = "manifest.json";
+  const value = parsed(data, name);
+  const kind = (value as { kind?: unknown } | null)?.kind;
+  const shape = Object.hasOwn(MANIFESTS, String(kind)) ? MANIFESTS[String(kind)] : undefined;
+  if (!shape) throw new ProofError(`${name} is not what an export has`);
+  const found = read(value, data, shape, name) as Manifest;
+  const isTooMuch = found.absent.length > MOST_ABSENT || (found.kind === "redacted" && found.shown.length > MOST_SHOWN);
+  if (!found.cameras.length || !found.segments.length || !found.files.length || isTooMuch) throw new ProofError("the package is of nothing");
   return found;
 }
-export const readLedger = (data: Uint8Array): Ledger => read(data, LEDGER, "ledger.json") as Ledger;
+
+export const readLedger = (data: Uint8Array): Ledger => read(parsed(data, "ledger.json"), data, LEDGER, "ledger.json") as Ledger;

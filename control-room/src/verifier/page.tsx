@@ -6,7 +6,9 @@ import { ProofError } from "../ledger/hashing";
 import { isSigned } from "../ledger/checkpoint";
 import { Language } from "../language";
 import { coded, count, language, speak, t } from "../words";
-import { verify, type Verdict } from "./verify";
+import type { Area, Manifest } from "./manifest";
+import type { Verdict } from "./verdict";
+import { verify } from "./verify";
 import "./page.css";
 
 interface Looked {
@@ -85,13 +87,13 @@ function Holds({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean)
         <dt>{t("verify.for")}</dt><dd>{manifest.recipient}, {manifest.case}</dd>
       </dl>
       <ul id="holds">
-        <li>{t("verify.recorded", { city: manifest.city, cameras })}</li>
-        <li>{t("verify.whole", { count: verdict.count })}</li>
+        <What manifest={manifest} cameras={cameras} />
         {manifest.absent.length > 0 && <li>{t("verify.apart")}</li>}
         <li>{isLate ? t("verify.late", { days: count(Math.round(minutes / 144) / 10) }) : t("verify.intime", { minutes })}</li>
         <li>{t("verify.logged", { entry: count(verdict.entry), at: utc(verdict.logged) })}</li>
         <li>{t("verify.tree", { size: count(checkpoint.size), key: manifest.ledger })}</li>
       </ul>
+      {manifest.kind === "redacted" && <Shown areas={manifest.shown} />}
       <Compare verdict={verdict} onKey={onKey} />
       <h2>{t("verify.holes")}</h2>
       {verdict.holes.length ? (
@@ -111,11 +113,52 @@ function Holds({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean)
         <li>{t("verify.whose")}</li>
         <li>{t("verify.clocks")}</li>
         <li>{t("verify.false")}</li>
-        <li>{t("verify.damaged")}</li>
+        <li>{t(manifest.kind === "redacted" ? "verify.anew" : "verify.damaged")}</li>
         <li>{t("verify.split", { count: verdict.unchecked })}</li>
       </ul>
       <h2>{t("verify.films")}</h2>
       {verdict.films.map(({ film, video, startNs }) => <Film key={film.name} name={film.name} video={video} startNs={startNs} />)}
+    </>
+  );
+}
+
+/** What the films are. */
+function What({ manifest, cameras }: { manifest: Manifest; cameras: string }) {
+  const { city } = manifest;
+  if (manifest.kind === "redacted") {
+    return (
+      <>
+        <li>{t("verify.redacted", { city, cameras })}</li>
+        <li>{t("verify.bound", { count: manifest.segments.length })}</li>
+      </>
+    );
+  }
+  const pieces = manifest.files.reduce((sum, film) => sum + film.fragments.length, 0);
+  return (
+    <>
+      <li>{t("verify.recorded", { city, cameras })}</li>
+      <li>{t("verify.whole", { count: pieces })}</li>
+    </>
+  );
+}
+
+/** Where a redacted film shows who asked for it. */
+function Shown({ areas }: { areas: Area[] }) {
+  return (
+    <>
+      <h2>{t("verify.shown")}</h2>
+      {areas.length ? (
+        <ul id="shown">
+          {areas.map((one) => (
+            <li key={one.camera + one.start_ns}>
+              {one.camera}, {t("view.stretch", { from: moment(BigInt(one.start_ns)), to: moment(BigInt(one.end_ns)) })}:{" "}
+              {t("verify.place", { left: one.left / 10, top: one.top / 10, right: one.right / 10, bottom: one.bottom / 10 })}
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p>{t("verify.noplace")}</p>
+      )}
     </>
   );
 }

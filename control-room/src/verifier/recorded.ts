@@ -1,7 +1,7 @@
 // What the recorder wrote: a segment's header and index, and a fragment's fields (docs/design/storage.md).
 
 import { bytes, concat, hex, leaf, ProofError, sha256, text, type Bytes } from "../ledger/hashing";
-import type { Segment } from "./manifest";
+import type { Committed } from "./manifest";
 
 const FIELDS_BYTES = 68;
 const HEADER_START = 12;
@@ -20,7 +20,6 @@ export interface Recorded {
   headerDigest: Bytes;
   /** SHA-256 of each sealed fragment. */
   digests: string[];
-  key: CryptoKey;
   /** The `ftyp` and `moov` of its pictures, base64. */
   init: string;
   endNs: bigint;
@@ -41,8 +40,8 @@ export interface Fields {
   isDamaged: boolean;
 }
 
-export async function readSegment(segment: Segment): Promise<Recorded> {
-  const [header, index, key] = [bytes(segment.header), bytes(segment.index), bytes(segment.key)];
+export async function readSegment(segment: Committed): Promise<Recorded> {
+  const [header, index] = [bytes(segment.header), bytes(segment.index)];
   const body = new TextDecoder().decode(header.slice(HEADER_START));
   const start = /"start_wall_ns":(\d{1,19}),/.exec(body)?.[1]; // beyond what JSON's numbers say exactly here
   let said: { camera?: unknown; stream?: unknown; init?: unknown };
@@ -53,9 +52,7 @@ export async function readSegment(segment: Segment): Promise<Recorded> {
   }
   const { camera, stream, init } = said;
   if (start === undefined || typeof init !== "string" || typeof camera !== "string" || typeof stream !== "string") throw new ProofError("a segment's header was altered");
-  if (key.length !== KEY_BYTES || (index.length - INDEX_START) % ENTRY_BYTES || index.length <= INDEX_START) {
-    throw new ProofError("a segment's key or index was altered");
-  }
+  if ((index.length - INDEX_START) % ENTRY_BYTES || index.length <= INDEX_START) throw new ProofError("a segment's index was altered");
   const digests = Array.from({ length: (index.length - INDEX_START) / ENTRY_BYTES }, (_, at) => {
     const from = INDEX_START + at * ENTRY_BYTES + 8;
     return hex(index.slice(from, from + 32));
@@ -70,9 +67,15 @@ export async function readSegment(segment: Segment): Promise<Recorded> {
     endNs: BigInt(segment.end_ns),
     headerDigest: await sha256(header),
     digests,
-    key: await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt"]),
     leaf: await leaf(text(written)),
   };
+}
+
+/** What seals a segment. */
+export async function readKey(base64: string): Promise<CryptoKey> {
+  const key = bytes(base64);
+  if (key.length !== KEY_BYTES) throw new ProofError("a segment's key was altered");
+  return crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt"]);
 }
 
 export function readFields(base64: string): Fields {
@@ -97,7 +100,7 @@ export function readFields(base64: string): Fields {
 export const placeOf = (startNs: bigint, firstNs: bigint): bigint => ((startNs - firstNs) * 9n) / 100_000n;
 
 /** Throws `ProofError` unless the fragment, sealed again, is what its segment's index says. */
-export async function checkFragment(data: Bytes, fields: Fields, place: bigint, source: Recorded): Promise<void> {
+export async function checkFragment(data: Bytes, fields: Fields, place: bigint, source: Recorded, key: CryptoKey): Promise<void> {
   const digest = source.digests[fields.sequence];
   if (data.length !== fields.size || data.length < TFDT_AT + 8 || digest === undefined) throw new ProofError("a piece of footage is cut off, or of no place in its segment");
   const view = new DataView(data.buffer);
@@ -105,6 +108,6 @@ export async function checkFragment(data: Bytes, fields: Fields, place: bigint, 
   view.setBigUint64(TFDT_AT, fields.start90k);
   const iv = new Uint8Array(12);
   new DataView(iv.buffer).setUint32(8, fields.sequence);
-  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: concat(source.headerDigest, fields.raw) }, source.key, data);
+  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: concat(source.headerDigest, fields.raw) }, key, data);
   if (hex(await sha256(concat(fields.raw, new Uint8Array(sealed)))) !== digest) throw new ProofError("a piece of footage is not what was recorded");
 }
