@@ -17,6 +17,7 @@ from civicam.evidence.verify import check_made_of, verify
 from tests.evidence.alterations import members_of, walking
 from tests.evidence.house import Exporting
 from tests.evidence.test_dishonest import handed_out
+from tests.fakes.command_line import civicam
 from tests.fakes.recorded import KEYS, START_NS, S
 from tests.fakes.walk import picture, walker
 
@@ -108,6 +109,15 @@ def test_it_is_held_against_the_original_of_the_same_stretch_and_of_no_other(
         check_made_of(verify(package), verify(other))
     with pytest.raises(EvidenceError, match="held against an original"):
         check_made_of(verify(original), verify(package))
+
+
+def test_the_command_holds_it_against_the_original(package: Path, original: Path) -> None:
+    said = civicam("verify", str(package), "--original", str(original))
+    assert (said.status, "IT HOLDS." in said.text, "3 of the 3 recorded segments" in said.text) == (0, True, True)
+    told = json.loads(civicam("verify", str(package), "--json").text)
+    assert (told["manifest"]["kind"], len(told["leaves"])) == ("redacted", 3)
+    said = civicam("verify", str(original), "--original", str(package))
+    assert (said.status, "IT DOES NOT HOLD" in said.text) == (1, True)
 
 
 def test_an_interrupted_one_goes_on(city: Exporting) -> None:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from civicam.city.draw import Renderer
+from civicam.core.errors import RedactionError
 from civicam.redaction.background import BackgroundModel
 from civicam.redaction.picture import Picture
 from civicam.redaction.redacted import CELL_PX, FullCover
 from civicam.redaction.redactor import Redactor
-from civicam.redaction.settings import Cover, RedactionSettings
+from civicam.redaction.settings import Cover, RedactionSettings, Shown
 from tests.redaction.place import Box, Place
 
 PERSON: Box = (150, 60, 166, 100)
@@ -52,6 +53,37 @@ def test_the_scene_is_shown_as_it_is_and_a_person_is_not() -> None:
     assert clear.mean() > 0.9
     assert np.array_equal(redacted.picture.y[clear], source.y[clear])
     assert (redacted.picture.pts_90k, redacted.picture.wall_ns) == (source.pts_90k, source.wall_ns)
+
+
+def test_who_asked_for_footage_of_themselves_is_shown_there_and_then_alone() -> None:
+    place = Place()
+    shown = Shown(round((place.start_s + 1) * 1e9), round((place.start_s + 2) * 1e9), 0.45, 0.2, 0.55, 0.7)
+    redactor = warm(place, shown=(shown,))
+    other: Box = (40, 60, 56, 100)
+    for at_s, is_shown in ((0.9, False), (1.0, True), (1.9, True), (2.0, False)):
+        source = place.picture(at_s, PERSON, other)
+        redacted = redactor.redact(source).picture
+        assert bool(np.all(redacted.y[60:100, 152:166] == source.y[60:100, 152:166])) is is_shown, at_s
+        assert np.all(redacted.y[60:100, 40:56] == 96)
+
+
+def test_what_is_always_covered_is_so_where_somebody_is_shown_too() -> None:
+    place = Place()
+    shown = (Shown(0, 2**62, 0.0, 0.0, 1.0, 1.0),)
+    for kind in ("masks", "always"):
+        redacted = warm(place, shown=shown, **{kind: (CORNER,)}).redact(place.picture(1))
+        assert np.all(redacted.picture.y[:30, :56] == 96)
+    cold = Redactor(RedactionSettings(shown=shown)).redact(place.picture(0))
+    assert cold.covered.all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [(5, 5, 0.1, 0.1, 0.2, 0.2), (0, 5, 0.2, 0.1, 0.2, 0.2), (0, 5, 0.1, 0.3, 0.2, 0.2), (0, 5, 0.1, 0.1, 1.2, 0.2)],
+)
+def test_a_place_that_is_none_is_refused(wrong: tuple[int, int, float, float, float, float]) -> None:
+    with pytest.raises(RedactionError):
+        RedactionSettings(shown=(Shown(*wrong),))
 
 
 def test_no_memory_of_the_source_leaves() -> None:

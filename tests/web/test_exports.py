@@ -13,6 +13,7 @@ import pytest
 
 from civicam.access.models import Role
 from civicam.catalogue.catalogue import Catalogue
+from civicam.evidence.manifest import RedactedManifest
 from civicam.evidence.verify import verify
 from civicam.ledger.counts import LedgerCounts
 from civicam.ledger.entry import Kind
@@ -83,6 +84,43 @@ async def test_an_export_is_made_fetched_by_its_link_and_holds(tmp_path: Path) -
         assert all("court" not in str(one.facts) for one in drafts)  # for whom, the exporter's part says alone
         assert (await get(web, "/api/exports", approver)).json()[0]["received"] >= 1
         assert "Exports" in (await web.client.get("/public/counts?lang=en")).text
+
+
+PLACE = {"camera": CAMERA, "left": 100, "top": 100, "right": 500, "bottom": 500} | WINDOW
+
+
+async def test_a_redacted_export_holds_and_says_where_it_shows_somebody(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        body = wanted(grant, redacted=True, shown=[PLACE])
+        link = (await post(web, "/api/exports", investigator, body)).json()["link"]
+        found = await ready(web, investigator)
+        assert (found["state"], found["redacted"], found["case"]) == ("ready", True, CASE["number"]), found["why"]
+        path = tmp_path / "package.zip"
+        path.write_bytes((await web.client.get(f"{link}/package")).content)
+        manifest = verify(path).manifest
+        assert isinstance(manifest, RedactedManifest)
+        assert [(one.left, one.bottom) for one in manifest.shown] == [(100, 500)]
+        made = next(one for one in web.ledger.drafts if one.kind is Kind.EXPORT)
+        assert (made.facts["media"], made.facts["shown"]) == ("redacted", 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"redacted": False},
+        {"shown": [PLACE | {"left": 500}]},
+        {"shown": [PLACE | {"camera": "somoni-01"}]},
+        {"shown": [PLACE | {"to": moment(START_NS + 31 * S)}]},
+        {"shown": [PLACE | {"right": 1001}]},
+        {"shown": [PLACE | {"from": "soon"}]},
+    ],
+)
+async def test_a_place_that_is_none_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    async with granted(tmp_path) as (web, investigator, _, grant):
+        body = wanted(grant, redacted=True, shown=[PLACE]) | changes
+        answer = await post(web, "/api/exports", investigator, body)
+        assert answer.status_code in {400, 422}, answer.text
+        assert (await get(web, "/api/exports", investigator)).json() == []
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ function Listed({ known, titles, does, onSee }: ListedProps) {
             {coded("purpose", one.purpose)} · {one.legal_reference} · {t("case.opened", { at: dayTime(one.opened), by: one.opened_by })}
             {one.closed ? ` · ${t("case.closed", { at: dayTime(one.closed) })}` : ""}
           </p>
-          <Grants grants={known.grants.filter((grant) => grant.case === one.number)} titles={titles} does={does} onSee={onSee} />
+          <Grants grants={known.grants.filter((grant) => grant.case === one.number)} purpose={one.purpose} titles={titles} does={does} onSee={onSee} />
           {!one.closed && roles.value.has("investigator") && (
             <Sure words={t("case.sure")} label={t("case.close")} onSure={() => close(one.number)} />
           )}
@@ -73,19 +73,24 @@ function Listed({ known, titles, does, onSee }: ListedProps) {
       {glass.length > 0 && (
         <section class="card glass" aria-label={t("glass.title")}>
           <h3>{t("glass.title")}</h3>
-          <Grants grants={glass} titles={titles} does={does} onSee={onSee} />
+          <Grants grants={glass} purpose="" titles={titles} does={does} onSee={onSee} />
         </section>
       )}
     </>
   );
 }
 
-function Grants({ grants, titles, does, onSee }: Omit<ListedProps, "known"> & { grants: Grant[] }) {
-  if (!grants.length) return <p class="quiet">{t("grant.none")}</p>;
-  return <ul class="grants">{grants.map((grant) => <GrantRow key={grant.id} grant={grant} titles={titles} does={does} onSee={onSee} />)}</ul>;
+interface GrantsProps extends Omit<ListedProps, "known"> {
+  /** What their case is for. */
+  purpose: string;
 }
 
-function GrantRow({ grant, titles, does, onSee }: Omit<ListedProps, "known"> & { grant: Grant }) {
+function Grants({ grants, ...rest }: GrantsProps & { grants: Grant[] }) {
+  if (!grants.length) return <p class="quiet">{t("grant.none")}</p>;
+  return <ul class="grants">{grants.map((grant) => <GrantRow key={grant.id} grant={grant} {...rest} />)}</ul>;
+}
+
+function GrantRow({ grant, purpose, titles, does, onSee }: GrantsProps & { grant: Grant }) {
   const act = (what: "approve" | "refuse" | "revoke") => (): void =>
     does(() => once(() => POST(`/api/grants/{number}/${what}`, { params: { path: { number: grant.id } } })));
   const isDecider = roles.value.has("approver");
@@ -114,7 +119,7 @@ function GrantRow({ grant, titles, does, onSee }: Omit<ListedProps, "known"> & {
         {holds && grant.is_own && <button type="button" class="main" onClick={() => onSee(grant)}>{t("grant.watch")}</button>}
         {holds && (grant.is_own || isDecider) && <button type="button" onClick={act("revoke")}>{t("grant.revoke")}</button>}
       </p>
-      {holds && grant.is_own && !grant.is_break_glass && <OrderExport grant={grant} titles={titles} />}
+      {holds && grant.is_own && !grant.is_break_glass && <OrderExport grant={grant} purpose={purpose} titles={titles} />}
     </li>
   );
 }

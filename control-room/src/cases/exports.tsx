@@ -6,20 +6,26 @@ import { text } from "../forms";
 import { CopyLink, Sure, Trouble, useDeed, useKept, type Does } from "../parts";
 import { roles } from "../session";
 import { ticked } from "./fields";
+import { Places, sent, type Place } from "./places";
 import { dayTime, localTime, percent, t, type Key } from "../words";
 
 const EVERY_MS = 2000;
 const DAYS = 7;
 const LONGEST_DAYS = 14;
+const RESIDENT = "request of a resident";
 
 interface OrderProps {
   grant: Grant;
+  /** What its case is for. */
+  purpose: string;
   titles: Map<string, string>;
 }
 
 /** To order an export under a grant: its cameras and its stretch, or less of both. */
-export function OrderExport({ grant, titles }: OrderProps) {
+export function OrderExport({ grant, purpose, titles }: OrderProps) {
   const [link, tell] = useState("");
+  const [isRedacted, redact] = useState(purpose === RESIDENT);
+  const [places, place] = useState<Place[]>([]);
   const { said, does } = useDeed(() => {});
   const onSubmit = (event: SubmitEvent): void => {
     event.preventDefault();
@@ -29,7 +35,16 @@ export function OrderExport({ grant, titles }: OrderProps) {
       const cameras = ticked(form);
       // What was not changed is the grant's own stretch, to the millisecond.
       const moment = (name: "from" | "to"): string => (text(form, name) === localTime(Date.parse(grant[name])) ? grant[name] : new Date(text(form, name)).toISOString());
-      const body = { grant: grant.id, cameras, from: moment("from"), to: moment("to"), recipient: text(form, "recipient"), days: Number(text(form, "days")) };
+      const body = {
+        grant: grant.id,
+        cameras,
+        from: moment("from"),
+        to: moment("to"),
+        recipient: text(form, "recipient"),
+        days: Number(text(form, "days")),
+        redacted: isRedacted,
+        shown: isRedacted ? places.map(sent) : [],
+      };
       tell(`${location.origin}${(await once(() => POST("/api/exports", { body }))).link}`);
     });
   };
@@ -47,9 +62,15 @@ export function OrderExport({ grant, titles }: OrderProps) {
             {grant.cameras.map((id) => <label key={id}><input type="checkbox" name="camera" value={id} defaultChecked /> {titles.get(id) ?? id}</label>)}
           </div>
         </fieldset>
+        <fieldset>
+          <legend>{t("export.what")}</legend>
+          <label><input type="radio" name="what" checked={!isRedacted} onChange={() => redact(false)} /> {t("export.original")}</label>
+          <label><input type="radio" name="what" checked={isRedacted} onChange={() => redact(true)} /> {t("export.redacted")}</label>
+        </fieldset>
+        {isRedacted && <Places grant={grant} titles={titles} places={places} onChange={place} />}
         <button class="main">{t("export.doorder")}</button>
       </form>
-      <p class="quiet">{t("export.hint")}</p>
+      <p class="quiet">{t(isRedacted ? "export.redactedhint" : "export.hint")}</p>
       <Trouble words={said} />
       {link && (
         <p class="export-link">
@@ -81,7 +102,7 @@ function Row({ one, titles, does }: { one: Export; titles: Map<string, string>; 
   return (
     <li class={`grant ${one.state === "ready" ? "approved" : "asked"}`}>
       <p>
-        <strong>{t("export.number", { number: one.id })}</strong> <span class="state" data-state={one.state}>{words}</span>{" "}
+        <strong>{t("export.number", { number: one.id })}</strong>{one.redacted && ` · ${t("export.isredacted")}`} <span class="state" data-state={one.state}>{words}</span>{" "}
         {one.state === "making" && <progress max={1} value={one.share} aria-label={words}>{percent(one.share, 0)}</progress>}
         {one.why && <span class="bad"> {one.why}</span>}
       </p>

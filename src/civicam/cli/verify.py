@@ -3,7 +3,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,6 +11,11 @@ from civicam.cli.console import JsonOption, printable, progress_bar, say, say_js
 
 if TYPE_CHECKING:
     from civicam.evidence.verdict import Verdict
+
+
+_TOLD: Final = (
+    "kind", "number", "city", "ledger", "exported", "operator", "recipient", "case", "asked_from", "asked_to",
+)  # fmt: skip
 
 
 def verify(
@@ -21,6 +26,14 @@ def verify(
     witness: Annotated[
         list[str] | None, typer.Option(help="The key of a witness that must have signed the ledger, too; repeatable.")
     ] = None,
+    original: Annotated[
+        Path | None,
+        typer.Option(
+            help="The original export of the same stretch: a redacted one is held against it.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what holds of an export: who recorded it, when, that nothing was cut, added or put in another order.
@@ -30,13 +43,16 @@ def verify(
     Exit status: 0 it holds, 1 something does not, 2 it could not be looked at.
 
     Example: civicam verify export.zip --key "ledger.khujand.tj+c1d2…"
+
+    Example: civicam verify redacted.zip --original export.zip
     """
     from civicam.core.errors import EvidenceError
     from civicam.evidence import verify as verifier
     from civicam.ledger.note import VerifierKey
 
     witnesses = [VerifierKey.parse(one) for one in witness or ()]
-    total = file.stat().st_size
+    files = [file, *([original] if original else [])]
+    total = sum(one.stat().st_size for one in files)
     done = 0
     try:
         with progress_bar("verifying", quiet=as_json, unit="bytes") as tell:
@@ -46,11 +62,13 @@ def verify(
                 done += more
                 tell(done, total)
 
-            found = verifier.verify(file, witnesses, progress)
+            found, *others = [verifier.verify(one, witnesses, progress) for one in files]
         if (key or witnesses) and found.manifest is None:
             raise EvidenceError("an MP4 alone is bound to no ledger: verify the whole package")
         if key and found.manifest is not None and found.manifest.ledger != key.strip():
             raise EvidenceError(f"the ledger is not that of the key you gave, but of {found.manifest.ledger}")
+        for one in others:
+            verifier.check_made_of(found, one)
     except EvidenceError as error:
         if as_json:
             say_json({"holds": False, "why": error.what})
@@ -65,9 +83,21 @@ def verify(
 
 def _told(found: "Verdict") -> dict[str, object]:
     told = asdict(found)
+    told["leaves"] = sorted(one.hex() for one in found.leaves)
     manifest = found.manifest
     if manifest is not None:
-        names = ("number", "city", "ledger", "exported", "operator", "recipient", "case", "asked_from", "asked_to")
+        names = (
+            "kind",
+            "number",
+            "city",
+            "ledger",
+            "exported",
+            "operator",
+            "recipient",
+            "case",
+            "asked_from",
+            "asked_to",
+        )
         told["manifest"] = {name: getattr(manifest, name) for name in names}
     return told
 
