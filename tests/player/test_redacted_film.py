@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -53,9 +54,7 @@ def test_a_long_hole_ends_a_film_and_a_short_one_is_covered_in_it(films: Redacte
     shown = times(found[0])
     assert shown[0] == 0
     assert shown[-1] == pytest.approx(39, abs=1.1)
-    assert (
-        max(after - before for before, after in zip(shown, shown[1:], strict=False)) <= 1.1
-    )  # also while nothing came
+    assert max(after - before for before, after in pairwise(shown)) <= 1.1  # also while nothing came
 
 
 def test_a_film_is_exactly_of_what_was_asked_for(films: RedactedFilms) -> None:

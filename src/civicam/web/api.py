@@ -267,7 +267,7 @@ class Application:
             return []
 
         async def handed(request: Request, decision: Decision) -> Response:
-            return await pages.export(request, people.exports.find(request.path_params["secret"]))
+            return await pages.export(request, await people.exports.opened(request.path_params["secret"]))
 
         async def package(request: Request, decision: Decision) -> Response:
             return await fetch(people.exports, request)

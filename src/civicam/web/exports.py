@@ -56,7 +56,7 @@ from civicam.web.export_store import Export, ExportState, ExportStore
 _T = TypeVar("_T")
 LONGEST_LINK_NS: Final = 14 * 24 * HOUR_NS
 _MOST_WAITING: Final = 16
-_ONE_RECEIVING_NS: Final = HOUR_NS
+_ONE_STEP_NS: Final = HOUR_NS
 _POLL_S: Final = 2.0
 _WRITTEN_WITHIN_NS: Final = 900_000_000_000
 """The longest that a segment may be open, and the ledger behind."""
@@ -127,7 +127,7 @@ class Exports:
         self._known: dict[int, Export] = {}
         self._waiting: asyncio.Queue[int] = asyncio.Queue()
         self._ordering = asyncio.Lock()
-        self._given_ns: dict[int, int] = {}
+        self._steps_ns: dict[tuple[int, str], int] = {}
         self._ends = threading.Event()
         self._making = ThreadPoolExecutor(1, "export")
         self._small = ThreadPoolExecutor(1, "export-order")
@@ -222,6 +222,17 @@ class Exports:
                 return one
         raise NotFoundError("there is no such link, or it has lapsed", fix="ask whoever sent it for a new one")
 
+    async def opened(self, secret: str) -> Export:
+        """The export that a link is for, once it is written down that the link was opened.
+
+        Raises:
+            NotFoundError: there is no such link, or it has lapsed.
+            LedgerError: it cannot be written down.
+        """
+        found = self.find(secret)
+        await self._step(found, "opened")
+        return found
+
     async def take(self, secret: str) -> tuple[Export, Path]:
         """The package that a link is for, once it is written down that it was given out.
 
@@ -233,15 +244,24 @@ class Exports:
         path = self._store.folder(found.number) / PACKAGE
         if found.state is not ExportState.READY or not path.exists():
             raise NotFoundError("the package is not ready", fix="try again in a while")
-        # Browsers and download programs ask for a file in parts, and again: that is one receiving.
-        now_ns = self._office.clock.monotonic_ns()
-        if found.number not in self._given_ns or now_ns - self._given_ns[found.number] > _ONE_RECEIVING_NS:
-            facts: dict[str, Value] = {"what": "given out", "export": str(found.number)}
-            await self._office.write(Draft(Kind.EXPORT, facts, {"exported-by": Part(found.person)}))
-            self._given_ns[found.number] = now_ns
+        if await self._step(found, "given out"):
             found.received += 1
             await self._on(lambda: self._store.save(found))
         return found, path
+
+    async def _step(self, one: Export, what: str) -> bool:
+        """Writes down a step that a package goes; returns whether it is one.
+
+        Browsers and download programs ask for the same in parts, and again: that is one step an hour.
+        """
+        now_ns = self._office.clock.monotonic_ns()
+        before_ns = self._steps_ns.get((one.number, what))
+        if before_ns is not None and now_ns - before_ns <= _ONE_STEP_NS:
+            return False
+        facts: dict[str, Value] = {"what": what, "export": str(one.number)}
+        await self._office.write(Draft(Kind.EXPORT, facts, {"exported-by": Part(one.person)}))
+        self._steps_ns[one.number, what] = now_ns
+        return True
 
     async def withdraw(self, caller: Caller, number: int) -> None:
         """Takes an export back: its link ends at once, and the package is deleted.
