@@ -26,6 +26,7 @@ SIGNATURE_BYTES: Final = KEY_BITS // 8
 _SALT_BYTES: Final = 20
 _CONTEXT: Final = "evidence"
 _YEARS: Final = 20
+_NAME_BYTES: Final = 64
 _PADDING: Final = padding.PSS(padding.MGF1(hashes.SHA256()), _SALT_BYTES)
 
 
@@ -71,6 +72,11 @@ def check_signature(certificate: bytes, digest: bytes, signature: bytes) -> str:
     return name
 
 
+def shortened(words: str) -> str:
+    """As much of a name as a certificate has room for: 64 bytes, and no half letter."""
+    return words.encode()[:_NAME_BYTES].decode(errors="ignore")
+
+
 def open_seal(folder: Path, city: str, city_key: CityKey, now_ns: int) -> Seal:
     """The city's key for exports, made if there is none yet.
 
@@ -107,7 +113,7 @@ def fingerprint_in(folder: Path) -> str:
 
 def _make(folder: Path, city: str, city_key: CityKey, now_ns: int) -> None:
     key = rsa.generate_private_key(65537, KEY_BITS)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"civicam exports of {city}"[:64])])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, shortened(f"civicam exports of {city}"))])
     now = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -176,17 +176,8 @@ def read_signed(file: BinaryIO, size_bytes: int) -> Signed:
         EvidenceError: it is no such file, or says what cannot be.
         OSError: it cannot be read.
     """
-    at = _last_box(file, size_bytes)
-    file.seek(at)
-    meta = file.read(size_bytes - at)
-    if meta[4:8] != b"meta" or len(meta) > _MOST_SEAL_BYTES:
-        raise EvidenceError("this MP4 has no signature of the ONVIF Export File Format")
-    inner = {kind: (where, where + size) for kind, where, size in boxes(meta, 12)}
-    if b"suep" not in inner or b"ipro" not in inner:
-        raise EvidenceError("this MP4 has no signature of the ONVIF Export File Format")
-    where, end = inner[b"ipro"]
-    information = _only(meta, *_only(meta, where + 14, end, b"sinf"), b"schi")
-    signature, certificate = _only(meta, *information, b"sibo"), _only(meta, *information, b"cert")
+    at, meta, inner = _seal_in(file, size_bytes)
+    signature, certificate = _held(meta, inner, b"sibo"), _held(meta, inner, b"cert")
     unit, operator = _labels(meta[inner[b"suep"][0] + 12 : inner[b"suep"][1]])
     digest, left = sha256(), at
     file.seek(0)
@@ -198,6 +189,35 @@ def read_signed(file: BinaryIO, size_bytes: int) -> Signed:
         left -= len(chunk)
     digest.update(meta[: signature[0]] + bytes(signature[1] - signature[0]) + meta[signature[1] :])
     return Signed(digest.digest(), meta[slice(*signature)], meta[slice(*certificate)], operator, unit)
+
+
+def signature_in(file: BinaryIO, size_bytes: int) -> tuple[int, int]:
+    """Where the ONVIF signature of the file of that size begins and ends, whatever stands there.
+
+    Raises:
+        EvidenceError: it is no such file.
+        OSError: it cannot be read.
+    """
+    at, meta, inner = _seal_in(file, size_bytes)
+    start, end = _held(meta, inner, b"sibo")
+    return at + start, at + end
+
+
+def _seal_in(file: BinaryIO, size_bytes: int) -> tuple[int, bytes, dict[bytes, tuple[int, int]]]:
+    """Where the file's `meta` begins, its bytes, and where in them each box is."""
+    at = _last_box(file, size_bytes)
+    file.seek(at)
+    meta = file.read(size_bytes - at) if size_bytes - at <= _MOST_SEAL_BYTES else b""
+    inner = {kind: (where, where + size) for kind, where, size in boxes(meta, 12)} if meta[4:8] == b"meta" else {}
+    if b"suep" not in inner or b"ipro" not in inner:
+        raise EvidenceError("this MP4 has no signature of the ONVIF Export File Format")
+    return at, meta, inner
+
+
+def _held(meta: bytes, inner: dict[bytes, tuple[int, int]], kind: bytes) -> tuple[int, int]:
+    """Where in `meta` the contents of a box of the `schi` are: `sibo` is the signature, `cert` the certificate."""
+    where, end = inner[b"ipro"]
+    return _only(meta, *_only(meta, *_only(meta, where + 14, end, b"sinf"), b"schi"), kind)
 
 
 def _last_box(file: BinaryIO, size_bytes: int) -> int:
