@@ -21,6 +21,7 @@ from civicam.catalogue.models import Camera, RegisterEntry, Segment
 from civicam.core.citykey import CityKey
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.evidence.certificate import open_seal
+from civicam.evidence.credentials import open_credentials
 from civicam.evidence.export import entries_of, finish, package, prove
 from civicam.evidence.order import Archive, Making, Order
 from civicam.evidence.original import make
@@ -111,10 +112,11 @@ class City:
             StreamName.MAIN, START_NS,
         )  # fmt: skip
         seal = open_seal(self.root, "Bench", self.key, START_NS)
+        making = Making(seal, open_credentials(self.root, "Bench", self.key, START_NS), folder, _ignore)
         begun = time.monotonic()
         with Catalogue.open(self.catalogue) as catalogue:
-            made = make(order, Archive(catalogue, {"main": self.volume}, self.keyring), Making(seal, folder, _ignore))
-        words = statement(made.manifest, seal.certificate).encode()
+            made = make(order, Archive(catalogue, {"main": self.volume}, self.keyring), making)
+        words = statement(made, seal.certificate).encode()
         digest = finish(
             made,
             seal,

@@ -11,6 +11,7 @@ from civicam.core.citykey import CityKey
 from civicam.core.ids import StreamName
 from civicam.evidence import original, redacted
 from civicam.evidence.certificate import Seal, open_seal
+from civicam.evidence.credentials import Credentials, open_credentials
 from civicam.evidence.export import entries_of, finish, package, prove
 from civicam.evidence.manifest import AnyManifest
 from civicam.evidence.order import Archive, Made, Making, Order
@@ -50,6 +51,7 @@ class Exporting:
         ledger: where it is written down.
         recorded: the footage.
         seal: signs.
+        credentials: sign, too.
         has_page: whether the page that checks them lies in exports: most of a small one.
     """
 
@@ -57,6 +59,7 @@ class Exporting:
     ledger: LedgerHouse
     recorded: Recorded
     seal: Seal
+    credentials: Credentials
     has_page: bool = True
 
     @classmethod
@@ -73,14 +76,14 @@ class Exporting:
         log.integrate()
         log.publish(log.note())
         log.close()
-        return cls(root, ledger, recorded, open_seal(root, "Khujand", ledger.city_key, AT_NS))
+        return cls(root, ledger, recorded, *_keys(root, ledger))
 
     @classmethod
     def at(cls, root: Path) -> "Exporting":
         """The city that `build` made there, as another process finds it."""
         ledger, volume = LedgerHouse.at(root / "ledger"), Volume("main", root / "city" / "main", 0)
         recorded = Recorded(root / "city", volume, KeyRing(CityKey(b"k" * 32)))
-        return cls(root, ledger, recorded, open_seal(root, "Khujand", ledger.city_key, AT_NS))
+        return cls(root, ledger, recorded, *_keys(root, ledger))
 
     @property
     def order(self) -> Order:
@@ -98,12 +101,12 @@ class Exporting:
         order = replace(self.order, **changes)  # type: ignore[arg-type]  # fields by name
         with Catalogue.open(self.recorded.path) as catalogue:
             archive = Archive(catalogue, {"main": self.recorded.volume}, self.recorded.keyring)
-            making = Making(self.seal, folder, progress)
+            making = Making(self.seal, self.credentials, folder, progress)
             if order.is_redacted:
                 made = self._redacted(order, archive, making)
             else:
                 made = original.make(order, archive, making)
-        words = statement(made.manifest, self.seal.certificate)
+        words = statement(made, self.seal.certificate)
         pdf = statement_pdf(words, "Export 1 of Khujand", AT_NS)
         documents = {"statement.txt": words.encode(), "statement.pdf": pdf} | (
             {"verify.html": PAGE.read_bytes()} if self.has_page else {}
@@ -125,3 +128,11 @@ class Exporting:
         store = ModelStore(self.root / "scenes", CityKey(b"k" * 32))
         with closing(reader):
             return redacted.make(order, archive, RedactedFilms(reader, store, lambda _: SETTINGS), making)
+
+
+def _keys(root: Path, ledger: LedgerHouse) -> tuple[Seal, Credentials]:
+    """With what its exports are signed."""
+    return (
+        open_seal(root, "Khujand", ledger.city_key, AT_NS),
+        open_credentials(root, "Khujand", ledger.city_key, AT_NS),
+    )

@@ -16,12 +16,21 @@ import pytest
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.errors import EvidenceError
 from civicam.core.ids import StreamName
+from civicam.evidence.credentials import EXPORT
 from civicam.evidence.export import PACKAGE
+from civicam.evidence.media_signing import MEDIA_SIGNING
 from civicam.evidence.mp4 import boxes
 from civicam.evidence.statement import statement_pdf
 from civicam.evidence.verify import verify
+from civicam.footage.fragment import Fragment
+from civicam.player.archive_reader import parse_payload
+from civicam.recorder.fmp4 import fragment, fragment_sample
 from tests.evidence.house import WINDOW, Exporting
-from tests.fakes.recorded import GOP_NS, KEYS, START_NS, S
+from tests.evidence.test_credentials import holds, read
+from tests.evidence.test_media_signing import sei, signed
+from tests.fakes.packets import with_lengths
+from tests.fakes.recorded import GOP_NS, KEYS, START_NS, Footage, S, minute
+from tests.fakes.samples import FRAME_90K
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +97,8 @@ def test_the_boxes_are_those_of_the_onvif_export_file_format(package: Path) -> N
     with zipfile.ZipFile(package) as archive:
         data = archive.read("footage/rudaki-07-main-1.mp4")
     outer = [kind for kind, _, _ in boxes(data)]
-    assert outer[:2] == [b"ftyp", b"moov"]
-    assert set(outer[2:-2]) == {b"moof", b"mdat"}
+    assert outer[:3] == [b"ftyp", b"uuid", b"moov"]
+    assert set(outer[3:-2]) == {b"moof", b"mdat"}
     assert outer[-2:] == [b"mfra", b"meta"]
     assert data[8:12] == b"isom"
     (meta,) = [(at, size) for kind, at, size in boxes(data) if kind == b"meta"]
@@ -241,3 +250,40 @@ def test_footage_that_is_damaged_is_told_as_absent_and_the_rest_is_exported(tmp_
 def test_what_cannot_be_exported_is_said(city: Exporting, changes: dict[str, object], told: str) -> None:
     with pytest.raises(EvidenceError, match=told):
         city.export("wrong", **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def test_content_credentials_are_read_by_the_library_that_knows_no_civicam(city: Exporting, package: Path) -> None:
+    with zipfile.ZipFile(package) as archive:
+        film = archive.read(f"footage/{KEYS[0].camera}-main-1.mp4")
+    found = read(film)
+    assert found.state == "Valid"
+    assert "signingCredential.untrusted" in found.codes
+    said = next(one["data"] for one in found.manifest["assertions"] if one["label"] == EXPORT)
+    assert (said["export"], said["city"], said["camera"]) == ("1", "Khujand", KEYS[0].camera)
+    altered = bytearray(film)
+    altered[len(film) // 2] ^= 1
+    assert not holds(bytes(altered))
+
+
+def test_pictures_that_a_camera_signed_are_told_and_leave_as_it_sent_them(tmp_path: Path) -> None:
+    def footage() -> Footage:
+        setup, made = minute()
+        return setup, tuple(with_signature(one) if isinstance(one, Fragment) else one for one in made)
+
+    path = Exporting.build(tmp_path, footage).export(cameras=(KEYS[0].camera,))
+    verdict = verify(path)
+    count = verdict.signed[KEYS[0].camera]
+    assert count > 20
+    assert any(f"{count} signatures are in its films" in words for words in verdict.holds)
+    with zipfile.ZipFile(path) as archive:
+        assert f"{KEYS[0].camera}: {count} signatures" in archive.read("statement.txt").decode()
+        assert archive.read(f"footage/{KEYS[0].camera}-main-1.mp4").count(MEDIA_SIGNING) == count
+
+
+def with_signature(one: Fragment) -> Fragment:
+    """A fragment whose first picture has a signature before it, as a camera would send it."""
+    start_90k, _, rows = parse_payload(one.payload)
+    data = [row.data for row in rows]
+    data[0] = with_lengths([sei(signed(b"a signature"))]) + data[0]
+    table = [fragment_sample(FRAME_90K, len(part), row.is_key, 0) for part, row in zip(data, rows, strict=True)]
+    return Fragment(one.header, fragment(1, start_90k, table, data))

@@ -247,6 +247,13 @@ async def test_the_public_counts_an_export_once_however_often_it_is_fetched(tmp_
         assert sum(count for one, count in counts.items() if one.kind == "export") == 1
         checkpoint = (await web.client.get("/public/checkpoint?lang=en")).text
         assert "signs packages of footage" in checkpoint
+        assert "authority.pem" in checkpoint
+        assert (await web.client.get("/public/authority.pem")).text.startswith("-----BEGIN CERTIFICATE-----")
+
+
+async def test_before_the_first_export_there_is_no_authority(tmp_path: Path) -> None:
+    async with granted(tmp_path) as (web, *_):
+        assert (await web.client.get("/public/authority.pem")).status_code == 404
 
 
 async def test_an_export_that_the_disk_has_no_room_for_fails_and_leaves_nothing(tmp_path: Path) -> None:

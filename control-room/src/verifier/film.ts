@@ -1,7 +1,7 @@
 // How a film begins and ends: all of it follows from the recording and from what the manifest says (ONVIF Export File
 // Format, 5, and ISO/IEC 14496-12).
 
-import { concat, ProofError, text, type Bytes } from "../ledger/hashing";
+import { concat, ProofError, same, text, type Bytes } from "../ledger/hashing";
 import type { Film, Manifest } from "./manifest";
 import { nanoseconds } from "./stretch";
 
@@ -49,9 +49,25 @@ function box(kind: string, ...parts: Uint8Array[]): Bytes {
 const fullBox = (kind: string, version: number, ...parts: Uint8Array[]): Bytes => box(kind, numbers([4, version << 24]), ...parts);
 const ended = (words: string): Bytes => text(`${words.replaceAll("\0", "")}\0`);
 
-/** The film's beginning, from the recording's `ftyp` and `moov`. */
-export const filmOpening = (init: Bytes): Bytes =>
-  concat(box("ftyp", text("isom"), new Uint8Array(4), text("isom"), text("iso6"), text("mp41")), moovOf(init));
+const CREDENTIALS_BYTES = 16 * 1024;
+const STORE_BYTES = CREDENTIALS_BYTES - 45; // behind the box's head
+const C2PA = "d8fec3d61b0e483c92975828877ec481";
+
+/** The box between `ftyp` and `moov` that has room for Content Credentials (C2PA 2.2, A.5), and none in it. */
+function room(): Bytes {
+  const uuid = Uint8Array.from(C2PA.match(/../g)!, (byte) => parseInt(byte, 16));
+  const before = concat(numbers([4, CREDENTIALS_BYTES]), text("uuid"), uuid, new Uint8Array(4), text("manifest\0"), new Uint8Array(8));
+  return concat(before, new Uint8Array(CREDENTIALS_BYTES - before.length));
+}
+
+/** A film's beginning, from the recording's `ftyp` and `moov`: how long it is, and whether something is one, whatever its credentials. */
+export function filmOpening(init: Bytes): { size: number; isOne: (data: Bytes) => boolean } {
+  const brand = box("ftyp", text("isom"), new Uint8Array(4), text("isom"), text("iso6"), text("mp41"));
+  const empty = concat(brand, room(), moovOf(init));
+  const end = brand.length + CREDENTIALS_BYTES;
+  const start = end - STORE_BYTES;
+  return { size: empty.length, isOne: (data) => same(data.slice(0, start), empty.slice(0, start)) && same(data.slice(end), empty.slice(end)) };
+}
 
 /** The film's end: the `meta` box, with who exported it, when its first frame was seen, signature and certificate. */
 export function filmSeal(labels: Labels, certificate: Bytes, signature: Bytes): Bytes {

@@ -28,6 +28,8 @@ export interface Film {
 }
 
 export interface OriginalFilm extends Film {
+  /** SHA-256 of all before its first fragment, base64: its credentials are in there. */
+  opening: string;
   /** For each fragment its segment's place in `segments`, and its sealed fields, base64. */
   fragments: [number, string][];
 }
@@ -106,7 +108,7 @@ const COMMITTED = { header: "text", index: "text", size: "count", end_ns: "ns", 
 const FILM = { name: "text", camera: "text", stream: "text", size: "count", crc32: "count", signature: "text" } satisfies Shape;
 const AREA = { camera: "text", start_ns: "ns", end_ns: "ns", left: "thousandth", top: "thousandth", right: "thousandth", bottom: "thousandth" } satisfies Shape;
 const MANIFESTS: Record<string, Shape> = {
-  original: { ...SAID, kind: "text", segments: [{ ...COMMITTED, key: "text" }], files: [{ ...FILM, fragments: ["pair"] }] },
+  original: { ...SAID, kind: "text", segments: [{ ...COMMITTED, key: "text" }], files: [{ ...FILM, opening: "text", fragments: ["pair"] }] },
   redacted: { ...SAID, kind: "text", segments: [COMMITTED], files: [{ ...FILM, start_ns: "ns", end_ns: "ns", pieces: ["pair"] }], shown: [AREA] },
 };
 const LEDGER: Shape = { v: "one", checkpoint: "text", export: "count", entries: [{ index: "count", data: "text", proof: ["text"] }] };

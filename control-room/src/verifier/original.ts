@@ -1,7 +1,8 @@
 // Films as they were recorded: each piece, sealed again, is what the ledger committed to when it was recorded.
 
-import { bytes, concat, ProofError, same, type Bytes } from "../ledger/hashing";
+import { bytes, concat, hex, ProofError, same, sha256, type Bytes } from "../ledger/hashing";
 import type { FilmReader } from "./archive";
+import { signingMessages } from "./media_signing";
 import { filmLabels, filmOpening, filmSeal } from "./film";
 import type { Original, OriginalFilm } from "./manifest";
 import { checkFragment, placeOf, readFields, readKey, type Fields, type Recorded } from "./recorded";
@@ -30,31 +31,38 @@ export async function checkOriginal(manifest: Original, certificate: Bytes, reco
   const keys = await Promise.all(manifest.segments.map((one) => readKey(one.key)));
   const checked = new Map<string, Checked[]>();
   const films: Found["films"] = [];
+  const signed = new Map<string, number>();
   for (const film of manifest.files) {
-    const found = await checkFilm(film, { recorded, keys, manifest, certificate }, read);
+    const { found, signed: count } = await checkFilm(film, { recorded, keys, manifest, certificate }, read);
     checked.set(film.camera, [...(checked.get(film.camera) ?? []), ...found]);
     films.push({ film, startNs: found[0]!.fields.startNs });
+    if (count) signed.set(film.camera, (signed.get(film.camera) ?? 0) + count);
   }
   const holes = manifest.cameras.flatMap(({ id }) => holesIn(id, checked.get(id) ?? [], recorded, manifest));
-  return { films, holes };
+  return { films, holes, signed };
 }
 
-/** A film's pieces, once each is what was recorded, and nothing else is in the film. */
-async function checkFilm(film: OriginalFilm, { recorded, keys, manifest, certificate }: Known, read: FilmReader): Promise<Checked[]> {
+/** A film's pieces, once each is what was recorded, and nothing else is in the film; and how many signatures its camera sent. */
+async function checkFilm(film: OriginalFilm, { recorded, keys, manifest, certificate }: Known, read: FilmReader): Promise<{ found: Checked[]; signed: number }> {
   const kind = recorded[film.fragments[0]?.[0] ?? -1]?.init ?? "";
   const opening = filmOpening(bytes(kind));
-  if (!same(await read(film, 0, opening.length), opening)) throw new ProofError(`${film.name} begins with something else than exports do`);
+  const begin = await read(film, 0, opening.size);
+  if (!opening.isOne(begin) || hex(await sha256(begin)) !== hex(bytes(film.opening))) throw new ProofError(`${film.name} begins with something else than exports do`);
   const found: Checked[] = [];
   const places: [place: bigint, offset: number][] = [];
   const waiting = new Set<Promise<void>>();
-  let at = opening.length;
+  let signed = 0;
+  let at = opening.size;
   for (const [segment, raw] of film.fragments) {
     const [source, key] = [recorded[segment], keys[segment]];
     const fields = readFields(raw);
     if (!source || !key || source.camera !== film.camera || source.stream !== film.stream || source.init !== kind) throw new ProofError("a piece of footage is of another camera, or another kind");
     const place = placeOf(fields.startNs, found[0]?.fields.startNs ?? fields.startNs);
     const from = at;
-    const work = read(film, from, fields.size).then((data) => checkFragment(data, fields, place, source, key));
+    const work = read(film, from, fields.size).then((data) => {
+      signed += signingMessages(data);
+      return checkFragment(data, fields, place, source, key);
+    });
     const kept = work.finally(() => waiting.delete(kept));
     kept.catch(() => {}); // it is said by whoever waits for it
     waiting.add(kept);
@@ -68,7 +76,7 @@ async function checkFilm(film: OriginalFilm, { recorded, keys, manifest, certifi
   const labels = filmLabels(manifest, film, found[0]!.fields.startNs);
   const ending = concat(filmEnd(places), filmSeal(labels, certificate, bytes(film.signature)));
   if (!same(await read(film, at, ending.length), ending) || at + ending.length !== film.size) throw new ProofError(`${film.name} ends with something else than exports do`);
-  return found;
+  return { found, signed };
 }
 
 /** The `mfra` box of key pictures (ISO/IEC 14496-12, 8.8.9). */

@@ -89,6 +89,7 @@ function Holds({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean)
       <ul id="holds">
         <What manifest={manifest} cameras={cameras} />
         {manifest.absent.length > 0 && <li>{t("verify.apart")}</li>}
+        {[...verdict.signed].map(([camera, signatures]) => <li key={camera}>{t("verify.signed", { camera, count: signatures })}</li>)}
         <li>{isLate ? t("verify.late", { days: count(Math.round(minutes / 144) / 10) }) : t("verify.intime", { minutes })}</li>
         <li>{t("verify.logged", { entry: count(verdict.entry), at: utc(verdict.logged) })}</li>
         <li>{t("verify.tree", { size: count(checkpoint.size), key: manifest.ledger })}</li>

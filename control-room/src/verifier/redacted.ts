@@ -22,7 +22,7 @@ export async function checkRedacted(manifest: Redacted, certificate: Bytes, reco
     for (const film of films) await checkFilm(film, manifest, certificate, read);
     holes.push(...holesIn(camera, spans, recorded, manifest));
   }
-  return { films: manifest.files.map((film) => ({ film, startNs: BigInt(film.start_ns) })), holes };
+  return { films: manifest.files.map((film) => ({ film, startNs: BigInt(film.start_ns) })), holes, signed: new Map() };
 }
 
 function checkArea(area: Area, cameras: Set<string>): void {

@@ -16,6 +16,8 @@ export interface Hole {
 export interface Found {
   films: { film: Film; startNs: bigint }[];
   holes: Hole[];
+  /** How many signatures of their own cameras sent, by camera; they were not checked. */
+  signed: Map<string, number>;
 }
 
 export interface Verdict {
@@ -28,5 +30,6 @@ export interface Verdict {
   /** How many signatures of others stand under the tree; whose they are is not known here. */
   unchecked: number;
   holes: Hole[];
+  signed: Map<string, number>;
   films: { film: Film; video: Blob; startNs: bigint }[];
 }

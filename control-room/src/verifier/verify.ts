@@ -48,9 +48,9 @@ export async function verify(file: Blob, progress: (done: number) => void): Prom
   }
   if (new Set(recorded.map((one) => hex(one.leaf))).size !== recorded.length) throw new ProofError("a segment is in the package twice");
   const read = filmReader(file, members, manifest.files, progress);
-  const { films, holes } = await (manifest.kind === "original" ? checkOriginal(manifest, certificate, recorded, read) : checkRedacted(manifest, certificate, recorded, read));
+  const { films, holes, signed } = await (manifest.kind === "original" ? checkOriginal(manifest, certificate, recorded, read) : checkRedacted(manifest, certificate, recorded, read));
   return {
-    manifest, entry: ledger.export, logged: String(told["at"]), checkpoint, holes,
+    manifest, entry: ledger.export, logged: String(told["at"]), checkpoint, holes, signed,
     films: films.map(({ film, startNs }) => {
       const { offset, size } = members.get(film.name)!;
       return { film, startNs, video: file.slice(offset, offset + size, "video/mp4") };

@@ -72,6 +72,7 @@ class FilmModel(_Model):
 class FileModel(FilmModel):
     """A film as it was recorded."""
 
+    opening: str = Field(description="SHA-256 of all before its first fragment, base64: its credentials are in there.")
     fragments: list[tuple[int, str]] = Field(
         min_length=1, description="For each: its segment's place in `segments`, and its sealed fields, base64."
     )

@@ -1,9 +1,9 @@
 """What is ordered for an export, where it is made from, and what was made of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera
@@ -15,6 +15,9 @@ from civicam.evidence.manifest import AnyManifest, CameraModel
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
 from civicam.ledger.encoding import moment
+
+if TYPE_CHECKING:  # who verifies need not load what signs
+    from civicam.evidence.credentials import Credentials
 
 Progress = Callable[[int], None]
 """Is told of how many bytes more were exported."""
@@ -101,11 +104,13 @@ class Making(NamedTuple):
 
     Attributes:
         seal: signs them.
+        credentials: sign them for readers that know no civicam.
         folder: where they lie.
         progress: is told how far it is.
     """
 
     seal: Seal
+    credentials: "Credentials"
     folder: Path
     progress: Progress
 
@@ -117,10 +122,13 @@ class Made:
     Attributes:
         manifest: what it says of itself.
         folder: where its files lie.
+        signed: how many signatures of their own (ONVIF Media Signing) cameras sent, where they did; they are in the
+            films as they came.
     """
 
     manifest: AnyManifest
     folder: Path
+    signed: dict[CameraId, int] = field(default_factory=dict)
 
 
 def bytes_of(order: Order, archive: Archive) -> int:

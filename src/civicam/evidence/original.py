@@ -10,8 +10,9 @@ from civicam.core.errors import EvidenceError, FootageError
 from civicam.core.ids import CameraId, StreamKey
 from civicam.evidence import mp4
 from civicam.evidence.committed import Committed
-from civicam.evidence.film import FilmWriter
-from civicam.evidence.manifest import FOOTAGE, AbsentModel, FileModel, Manifest, SegmentModel, as_base64, unit_of
+from civicam.evidence.film import Begins, FilmWriter
+from civicam.evidence.manifest import FOOTAGE, AbsentModel, FileModel, Manifest, SegmentModel, as_base64
+from civicam.evidence.media_signing import signing_messages
 from civicam.evidence.order import AT_ONCE, Archive, Made, Making, Order, check_length, said_of
 from civicam.footage.fragment import Fragment, FragmentHeader
 from civicam.footage.keys import segment_key
@@ -28,6 +29,7 @@ class _Files(BaseModel):
     files: list[FileModel] = Field(default_factory=list)
     segments: list[SegmentModel] = Field(default_factory=list)
     absent: list[AbsentModel] = Field(default_factory=list)
+    signed: int = 0
 
 
 def make(order: Order, archive: Archive, making: Making) -> Made:
@@ -68,7 +70,8 @@ def make(order: Order, archive: Archive, making: Making) -> Made:
         files=files,
         absent=[one for stream in streams for one in stream.absent],
     )
-    return Made(manifest, making.folder)
+    signed = {one.camera: stream.signed for one, stream in zip(found, streams, strict=True) if stream.signed}
+    return Made(manifest, making.folder, signed)
 
 
 class _Stream:
@@ -76,11 +79,12 @@ class _Stream:
 
     def __init__(self, order: Order, camera: CameraId, archive: Archive, making: Making) -> None:
         """Finds out what there is of it; raises NotWrittenYetError and CatalogueError."""
+        self.camera = camera
         self._order, self._archive = order, archive
-        self._seal, self._folder, self._progress = making
+        self._making = making
         self._key = StreamKey(camera, order.stream)
         self._made = _Files()
-        self._done = self._folder / f"{camera}.{order.stream}.stream"
+        self._done = making.folder / f"{camera}.{order.stream}.stream"
         self._film: _Film | None = None
         self._committed = Committed(archive.catalogue, self._key, order.window)
 
@@ -88,7 +92,7 @@ class _Stream:
         """All files of the stream; those of an attempt before, where it came to its end."""
         if self._done.exists():
             self._made = _Files.model_validate_json(self._done.read_text("utf-8"))  # written whole, and durably
-            self._progress(sum(one.size for one in self._made.files))
+            self._making.progress(sum(one.size for one in self._made.files))
             return self._made
         try:
             for row in self._committed.rows:
@@ -138,7 +142,8 @@ class _Stream:
                 self._begin(init, header)
             assert self._film is not None
             self._film.add(place, pack_fields(number, len(fragment.payload), header), fragment)
-            self._progress(len(fragment.payload))
+            self._made.signed += signing_messages(fragment.payload)
+            self._making.progress(len(fragment.payload))
 
     def _wanted(self, headers: Sequence[FragmentHeader]) -> list[int]:
         """The fragments that touch the stretch, from the key picture on that the first of them builds on."""
@@ -156,16 +161,8 @@ class _Stream:
 
     def _begin(self, init: bytes, first: FragmentHeader) -> None:
         self._close()
-        name = f"{FOOTAGE}{self._key.camera}-{self._key.stream}-{len(self._made.files) + 1}.mp4"
-        labels = mp4.Labels(
-            unit=unit_of(self._order.city),
-            operator=self._order.operator,
-            at_ns=self._order.at_ns,
-            source=self._key.camera,
-            line=self._key.stream,
-            start_ns=first.start_wall_ns,
-        )
-        self._film = _Film(name, init, FilmWriter(self._folder / name, init, labels, self._seal))
+        begins = Begins(self._key, len(self._made.files) + 1, first.start_wall_ns, init)
+        self._film = _Film(begins, FilmWriter(self._order, begins, self._making))
 
     def _close(self) -> None:
         if self._film is not None:
@@ -182,32 +179,32 @@ class _Stream:
 class _Film:
     """A film on its way."""
 
-    def __init__(self, name: str, init: bytes, writer: FilmWriter) -> None:
+    def __init__(self, begins: Begins, writer: FilmWriter) -> None:
         self.writer = writer
-        self._name, self._init = name, init
-        self._start_ns = self._end_ns = writer.labels.start_ns
+        self._begins, self._end_ns = begins, begins.start_ns
         self._fragments: list[tuple[int, str]] = []
 
     def takes(self, init: bytes, header: FragmentHeader) -> bool:
         """Whether a fragment goes on in this film: its pictures are of this kind, and time goes on."""
-        return init == self._init and header.start_wall_ns >= self._end_ns
+        return init == self._begins.init and header.start_wall_ns >= self._end_ns
 
     def add(self, segment: int, fields: bytes, fragment: Fragment) -> None:
         """Writes a fragment."""
-        place = mp4.place_of(fragment.header.start_wall_ns, self._start_ns)
+        place = mp4.place_of(fragment.header.start_wall_ns, self._begins.start_ns)
         self._fragments.append((segment, as_base64(fields)))
         self.writer.add(mp4.placed(fragment.payload, place), place, is_key=fragment.header.is_sync)
         self._end_ns = max(self._end_ns, fragment.header.end_wall_ns)
 
     def close(self) -> FileModel:
         """Ends and signs it."""
-        sealed, labels = self.writer.close(), self.writer.labels
+        sealed = self.writer.close()
         return FileModel(
-            name=self._name,
-            camera=labels.source,
-            stream=labels.line,
+            name=self.writer.name,
+            camera=self._begins.key.camera,
+            stream=self._begins.key.stream,
             size=sealed.size,
             crc32=sealed.crc32,
             signature=as_base64(sealed.signature),
+            opening=as_base64(sealed.pieces[0].digest),
             fragments=self._fragments,
         )

@@ -15,7 +15,7 @@ from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
 from civicam.evidence import mp4
 from civicam.evidence.committed import Committed
-from civicam.evidence.film import FilmWriter
+from civicam.evidence.film import Begins, FilmWriter
 from civicam.evidence.manifest import (
     FOOTAGE,
     AbsentModel,
@@ -24,7 +24,6 @@ from civicam.evidence.manifest import (
     RedactedManifest,
     RedactedModel,
     as_base64,
-    unit_of,
 )
 from civicam.evidence.order import AT_ONCE, Archive, Area, Made, Making, Order, check_length, said_of
 from civicam.footage.layout import SegmentName, closed_path
@@ -110,17 +109,17 @@ class _Stream:
     ) -> None:  # fmt: skip
         """Finds out what there is of it; raises NotWrittenYetError and CatalogueError."""
         self._order, self._archive, self._source = order, archive, source
-        self._seal, self._folder, self._progress = making
+        self._making = making
         self._key = StreamKey(camera, order.stream)
         self._committed = Committed(archive.catalogue, self._key, order.window)
         self._made = _Files()
-        self._done = self._folder / f"{camera}.{order.stream}.stream"
+        self._done = making.folder / f"{camera}.{order.stream}.stream"
 
     def make(self) -> _Files:
         """All films of the stream; those of an attempt before, where it came to its end."""
         rows = self._committed.rows
         if self._done.exists():
-            self._progress(sum(row.size_bytes for row in rows))
+            self._making.progress(sum(row.size_bytes for row in rows))
             return _Files.model_validate_json(self._done.read_text("utf-8"))  # written whole, and durably
         for row in rows:
             self._list(row)
@@ -150,32 +149,24 @@ class _Stream:
             self._made.absent.append(absent)
 
     def _film(self, coded: Coded) -> RedactedModel:
-        name = f"{FOOTAGE}{self._key.camera}-{self._key.stream}-{len(self._made.files) + 1}.mp4"
         start_ns, end_ns = coded.span
-        labels = mp4.Labels(
-            unit=unit_of(self._order.city),
-            operator=self._order.operator,
-            at_ns=self._order.at_ns,
-            source=self._key.camera,
-            line=self._key.stream,
-            start_ns=start_ns,
-        )
-        writer = FilmWriter(self._folder / name, coded.init, labels, self._seal)
+        begins = Begins(self._key, len(self._made.files) + 1, start_ns, coded.init)
+        writer = FilmWriter(self._order, begins, self._making)
         try:
             self._write(writer, coded)
             sealed = writer.close()
         finally:
             writer.abandon()
         return RedactedModel(
-            name=name,
-            camera=labels.source,
-            stream=labels.line,
+            name=writer.name,
+            camera=self._key.camera,
+            stream=self._key.stream,
             size=sealed.size,
             crc32=sealed.crc32,
             signature=as_base64(sealed.signature),
             start_ns=str(start_ns),
             end_ns=str(end_ns),
-            pieces=[(one.size, as_base64(one.digest)) for one in writer.pieces],
+            pieces=[(one.size, as_base64(one.digest)) for one in sealed.pieces],
         )
 
     def _write(self, writer: FilmWriter, coded: Coded) -> None:
@@ -187,7 +178,7 @@ class _Stream:
         for place_90k, fragment in coded.fragments:
             writer.add(fragment, place_90k, is_key=True)
             done = total * (begun_90k + place_90k) // whole_90k
-            self._progress(done - before)
+            self._making.progress(done - before)
             before = done
 
 

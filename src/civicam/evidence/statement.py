@@ -9,6 +9,7 @@ from fpdf import FPDF
 from fpdf.enums import Align, XPos, YPos
 
 from civicam.evidence.manifest import AnyManifest, RedactedManifest
+from civicam.evidence.order import Made
 from civicam.ledger.encoding import moment
 
 _WIDTH: Final = 78
@@ -44,13 +45,14 @@ def statement_pdf(words: str, title: str, at_ns: int) -> bytes:
     return bytes(pdf.output())
 
 
-def statement(manifest: AnyManifest, certificate: bytes) -> str:
+def statement(made: Made, certificate: bytes) -> str:
     """The statement of an export, plain text.
 
     Args:
-        manifest: what the export says of itself.
+        made: the export.
         certificate: of who signed it, DER.
     """
+    manifest = made.manifest
     cameras = [
         line
         for one in manifest.cameras
@@ -76,6 +78,7 @@ def statement(manifest: AnyManifest, certificate: bytes) -> str:
             "Files",
             *films,
             "",
+            *_signed(made),
             "Recorded, and could not be exported",
             *absent,
             "",
@@ -85,6 +88,7 @@ def statement(manifest: AnyManifest, certificate: bytes) -> str:
             f"  this, take {VERIFIER} from somebody whom you do trust: the city gives it out at /public/{VERIFIER}.",
             *_bounds(manifest),
             f"  The ledger's key is {manifest.ledger}",
+            "  Each film also has Content Credentials (C2PA), which other programs read.",
             f"  The certificate's SHA-256 is {sha256(certificate).hexdigest()}",
             "  Compare both with what the city publishes at /public/checkpoint.",
             "",
@@ -119,3 +123,14 @@ def _bounds(manifest: AnyManifest) -> list[str]:
         "  The footage begins with the piece (a group of pictures) in which the asked stretch begins, and ends",
         "  with the one in which that ends.",
     ]
+
+
+def _signed(made: Made) -> list[str]:
+    """Which cameras signed their own pictures; in a redacted film nothing is left of that."""
+    if isinstance(made.manifest, RedactedManifest):
+        return []
+    rows = [
+        f"  {camera}: {count} signatures, in its films as it sent them; ONVIF's own validator checks them"
+        for camera, count in sorted(made.signed.items())
+    ]
+    return ["Cameras that signed their own pictures (ONVIF Media Signing)", *(rows or ["  none"]), ""]

@@ -161,6 +161,11 @@ def _original_holds(manifest: Manifest, verdict: Verdict) -> list[str]:
         f" with; nothing was added, cut out or put in another order{apart}. Where there is none, the list of holes says"
         " why.",
         f"The city's ledger committed to each piece {_when(verdict.late_ns)}.",
+        *(
+            f"{camera} signed its own pictures (ONVIF Media Signing): {count} signatures are in its films as it sent"
+            " them. Whether they hold was not looked at here: ONVIF's own validator tells."
+            for camera, count in sorted(verdict.signed.items())
+        ),
     ]
 
 

@@ -11,8 +11,10 @@ from civicam.core.spans import Span, intersect, subtract, union
 from civicam.evidence import mp4
 from civicam.evidence.certificate import check_signature
 from civicam.evidence.manifest import FileModel, Manifest, labels_of, parse_moment
-from civicam.evidence.members import Members, decoded
+from civicam.evidence.media_signing import signing_messages
+from civicam.evidence.members import Members, decoded, decoded_hash
 from civicam.evidence.proven import Proven, Recorded
+from civicam.evidence.provenance import with_room, without_store
 from civicam.evidence.verdict import Verdict
 from civicam.footage.segment_format import Framed, nonce, parse_fields
 from civicam.ledger.encoding import moment
@@ -51,6 +53,7 @@ def check_original(members: Members, manifest: Manifest, certificate: bytes, pro
     verified: dict[str, list[_Fragment]] = {}
     for one in manifest.files:
         verified.setdefault(one.camera, []).extend(films.check(one))
+    verdict.signed = {camera: count for camera, count in films.signed.items() if count}
     for camera in manifest.cameras:
         verdict.holes[camera.id] = _Story(camera.id, recorded, manifest).holes(verified.get(camera.id, []))
 
@@ -60,17 +63,18 @@ class _Films:
 
     def __init__(self, members: Members, manifest: Manifest, certificate: bytes, sources: Sequence[_Source]) -> None:
         self._members, self._manifest, self._certificate, self._sources = members, manifest, certificate, sources
+        self.signed: dict[str, int] = {}
 
     def check(self, one: FileModel) -> list[_Fragment]:
         """A film's fragments, once each is what was recorded and nothing else is in the film."""
         where, start = one.name, self._members.film(one)
-        opening = mp4.opening(_source(one, one.fragments[0][0], self._sources, where).recorded.header.setup.init)
-        if self._members.read(start, len(opening)) != opening:
-            raise EvidenceError(f"{where} begins with something else than exports do")
+        init = _source(one, one.fragments[0][0], self._sources, where).recorded.header.setup.init
+        opening = self._opening(one, start, with_room(mp4.opening(init)))
         digest, at = sha256(opening), start + len(opening)
         found: list[_Fragment] = []
         keys: list[tuple[int, int]] = []
         start_ns: int | None = None
+        signed = 0
         for number, (segment, fields) in enumerate(one.fragments):
             here = f"fragment {number} of {where}"
             source, raw = _source(one, segment, self._sources, here), decoded(fields)
@@ -82,8 +86,9 @@ class _Films:
             _check_fragment(data, place, framed, raw, source, where=here)
             if framed.header.is_sync:
                 keys.append((place, at - start))
-            at += len(data)
+            at, signed = at + len(data), signed + signing_messages(data)
             found.append(_Fragment(segment, framed, framed.sequence == len(source.recorded.entries) - 1))
+        self.signed[one.camera] = self.signed.get(one.camera, 0) + signed
         labels, signature = labels_of(self._manifest, one, start_ns or 0), decoded(one.signature)
         tail = mp4.tail(keys)
         ending = tail + mp4.seal(labels, self._certificate, signature)
@@ -91,6 +96,13 @@ class _Films:
             raise EvidenceError(f"{where} ends with something else than exports do")
         digest.update(tail + mp4.seal(labels, self._certificate, bytes(len(signature))))
         check_signature(self._certificate, digest.digest(), signature)
+        return found
+
+    def _opening(self, one: FileModel, start: int, empty: bytes) -> bytes:
+        """What a film begins with: what follows from the recording, and its credentials, as the manifest knows them."""
+        found = self._members.read(start, len(empty))
+        if without_store(found) != empty or sha256(found).digest() != decoded_hash(one.opening):
+            raise EvidenceError(f"{one.name} begins with something else than exports do")
         return found
 
 

@@ -272,8 +272,12 @@ class Application:
         async def package(request: Request, decision: Decision) -> Response:
             return await fetch(people.exports, request)
 
+        async def authority(request: Request, decision: Decision) -> Response:
+            return Response(await asyncio.to_thread(people.exports.authority), media_type="application/x-pem-file")
+
         return [
             self._route(f"{LINK}{{secret}}", Purpose.PUBLIC, handed),
+            self._route("/public/authority.pem", Purpose.PUBLIC, authority),
             self._route(f"{LINK}{{secret}}/package", Purpose.PUBLIC, package),
             self._route("/public/verify.html", Purpose.PUBLIC, _verifier),
         ]

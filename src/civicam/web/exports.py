@@ -36,6 +36,7 @@ from civicam.core.ids import CameraId, StreamName
 from civicam.core.spans import Span
 from civicam.evidence import export, original, redacted
 from civicam.evidence.certificate import fingerprint_in, open_seal
+from civicam.evidence.credentials import authority_in, open_credentials
 from civicam.evidence.export import PACKAGE
 from civicam.evidence.manifest import PRINTED, STATEMENT
 from civicam.evidence.order import MOST_NS, Archive, Area, Made, Making, Order, bytes_of
@@ -287,6 +288,17 @@ class Exports:
         """SHA-256 of the certificate with which exports are signed; empty before the first one. Blocks."""
         return fingerprint_in(self._places.folder)
 
+    def authority(self) -> bytes:
+        """The certificate with which readers trust the Content Credentials of films (PEM). Blocks.
+
+        Raises:
+            NotFoundError: there is none before the first export.
+        """
+        found = authority_in(self._places.folder)
+        if not found:
+            raise NotFoundError("nothing was exported yet, and there is no such certificate")
+        return found
+
     def _may_leave(self, one: Export) -> bool:
         """Whether what an export is of may still leave: nobody took the grant back, and who exported it is here."""
         state = self._office.state
@@ -355,6 +367,7 @@ class Exports:
         """The files and the manifest. Blocks."""
         places, now_ns = self._places, self._office.clock.wall_ns()
         seal = open_seal(places.folder, places.city, places.city_key, now_ns)
+        credentials = open_credentials(places.folder, places.city, places.city_key, now_ns)
 
         def progress(more: int) -> None:
             if self._ends.is_set():
@@ -367,9 +380,9 @@ class Exports:
             # Films and the package stand beside each other for a while.
             if shutil.disk_usage(places.folder).free < 2 * one.total_bytes + places.reserve_bytes:
                 raise DiskFullError("the disk has no room for this export", fix="export less, or make room")
-            made = self._films(one.order, archive, Making(seal, folder, progress))
+            made = self._films(one.order, archive, Making(seal, credentials, folder, progress))
         page = verifier_page()
-        words = statement(made.manifest, seal.certificate)
+        words = statement(made, seal.certificate)
         pdf = statement_pdf(words, f"Export {one.order.number} of {places.city}", one.order.at_ns)
         digest = export.finish(made, seal, {STATEMENT: words.encode(), PRINTED: pdf, VERIFIER: page})
         return made, digest, seal.fingerprint
