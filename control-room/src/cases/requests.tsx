@@ -196,7 +196,7 @@ function Decide({ one, does }: { one: ResidentRequest; does: Does }) {
         </form>
         <p class="quiet">{t("request.refusehint")}</p>
       </details>
-      {!one.extended && (
+      {!one.extended && Date.parse(one.due) > Date.now() && (
         <details class="order">
           <summary>{t("request.extend")}</summary>
           <form onSubmit={extend}>
