@@ -35,7 +35,7 @@ COMMANDS = {
 WRITES_A_FILE = {"city": {"--truth", "--list", "--cache"}, "demo": {"--folder"}, "witness": {"FOLDER"}}
 """Options that name a place to write to. None of them writes a camera's footage."""
 READS_A_FILE = {
-    "verify": {"FILE"},
+    "verify": {"FILE", "--original"},
     "camera import": {"FILE"},
     "ledger verify": {"--earlier"},
     "city": {"--video", "--scenario"},

@@ -37,7 +37,7 @@ export function t(key: Key, values: Values = {}): string {
 }
 
 /** What the server names by a code, in words; the code itself where there are none. */
-export function coded(group: "state" | "cause" | "kind" | "fact" | "level" | "problem" | "purpose" | "what", code: string, values: Values = {}): string {
+export function coded(group: "state" | "cause" | "kind" | "fact" | "level" | "problem" | "purpose" | "refusal" | "what", code: string, values: Values = {}): string {
   const key = `${group}.${code.replace(/ /g, "-")}`;
   return key in en ? t(key as Key, values) : code;
 }

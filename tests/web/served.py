@@ -42,6 +42,7 @@ from civicam.web.ledger_api import LedgerFiles
 from civicam.web.media import Media
 from civicam.web.people_services import PeopleServices
 from civicam.web.policies import PeoplePolicy
+from civicam.web.requesting import Requesting
 from civicam.web.server import WebServer, address_of, listen
 from tests.access.house import PeopleHouse
 from tests.fakes.clock import LateClock
@@ -226,6 +227,7 @@ async def served(
                 founding,
                 exports,
                 holding,
+                Requesting(office),
                 provider,
             )
             clear = ClearMedia(office, directory, archive, pool)

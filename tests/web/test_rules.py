@@ -48,6 +48,12 @@ BODIES: Mapping[str, Any] = {
     "/api/grants": WANTED | {"case": "walked"},
     "/api/break-glass": WANTED,
     "/api/holds": WINDOW | {"cameras": [CAMERA], "case": "walked", "review": moment(START_NS)},
+    "/api/requests": WINDOW
+    | {"cameras": [CAMERA], "name": "x", "contact": "x", "told": "x", "identity": "x", "received": moment(START_NS)}
+    | {"legal_reference": "x"},
+    "/api/requests/{number}/answer": {"export": 999},
+    "/api/requests/{number}/refuse": {"reason": "excessive", "words": "x"},
+    "/api/requests/{number}/extend": {"words": "x"},
     "/api/exports": WINDOW | {"cameras": [CAMERA], "grant": 999, "recipient": "x"},
 }
 """What is sent to routes that want a body; to all others nothing is sent."""

@@ -9,6 +9,7 @@ import { AskForGrant, BreakGlass, OpenCase } from "./asking";
 import { newest } from "./fields";
 import { Exports, OrderExport } from "./exports";
 import { Holds } from "./holds";
+import { Requests } from "./requests";
 import { ClearView } from "./clear_view";
 
 const EVERY_MS = 3000;
@@ -16,6 +17,7 @@ const EVERY_MS = 3000;
 export function Cases() {
   const kept = useKept(() => ask(() => GET("/api/cases")), EVERY_MS);
   const isViewer = roles.value.has("operator") || roles.value.has("investigator");
+  const hears = (["investigator", "approver", "auditor"] as const).some((role) => roles.value.has(role));
   const cameras = useKept(
     async () => (isViewer ? (await ask(() => GET("/api/cameras"))).cameras : []),
     60_000,
@@ -37,6 +39,7 @@ export function Cases() {
         </>
       )}
       {known && <Holds cases={known.cases} cameras={cameras.data ?? []} titles={titles} />}
+      {known && hears && <Requests cameras={cameras.data ?? []} titles={titles} />}
       <Exports titles={titles} />
       {isViewer && <BreakGlass cameras={cameras.data ?? []} does={does} />}
       <ClearView grant={seen && (known?.grants.find((one) => one.id === seen.id) ?? seen)} titles={titles} isSure={!kept.trouble} onClose={() => see(null)} />

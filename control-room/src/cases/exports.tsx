@@ -52,7 +52,7 @@ export function OrderExport({ grant, purpose, titles }: OrderProps) {
     <details class="order">
       <summary>{t("export.order")}</summary>
       <form onSubmit={onSubmit}>
-        <label>{t("export.recipient")} <input name="recipient" maxLength={200} required /></label>
+        <label>{t("export.recipient")} <input name="recipient" maxLength={200} required defaultValue={purpose === RESIDENT ? t("export.asker", { case: grant.case }) : ""} /></label>
         <label>{t("grant.from")} <input name="from" type="datetime-local" step="1" required defaultValue={localTime(Date.parse(grant.from))} /></label>
         <label>{t("grant.to")} <input name="to" type="datetime-local" step="1" required defaultValue={localTime(Date.parse(grant.to))} /></label>
         <label>{t("export.days")} <input name="days" type="number" min="0.05" max={LONGEST_DAYS} step="any" defaultValue={String(DAYS)} required /></label>

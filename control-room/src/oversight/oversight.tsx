@@ -69,7 +69,7 @@ type Names = Map<string, string>;
 
 /** An entry's facts in a line. */
 function facts(entry: Entry, titles: Names): string {
-  const known = (value: unknown): string => titles.get(String(value)) ?? coded("what", coded("purpose", String(value)));
+  const known = (value: unknown): string => titles.get(String(value)) ?? coded("what", coded("purpose", coded("refusal", String(value))));
   const said = (value: unknown): string => {
     const words = String(value);
     if (HASH.test(words)) return `${words.slice(0, HASH_SHOWN)}…`;

@@ -6,6 +6,7 @@ import { Trouble, useKept } from "../parts";
 import { MOST_TOGETHER } from "../player/together";
 import { dayTime, localTime, percent, t } from "../words";
 import { TogetherView } from "../wall/together_view";
+import { addressOf, type Place } from "./address";
 import { askRow, type Row } from "./rows";
 
 const HOUR_MS = 3_600_000;
@@ -17,12 +18,6 @@ const REST_MS = 150; // the moment rests so long before stills of it are asked f
 const KEEP_MS = 30_000;
 const ADDRESS_MS = 400; // the address follows when the moment rests: browsers do work at each change of it
 
-interface Place {
-  cameras: string[];
-  at: number;
-  span: number;
-}
-
 /** What stands in the address, so that it can be shared. */
 function fromAddress(): Place {
   const asked = new URLSearchParams(location.hash.split("?")[1] ?? "");
@@ -33,11 +28,6 @@ function fromAddress(): Place {
     at: Number.isNaN(at) ? Date.now() - 60_000 : at,
     span: SPANS.includes(span) ? span : HOUR_MS,
   };
-}
-
-function addressOf({ cameras, at, span }: Place): string {
-  const asked = new URLSearchParams({ cameras: cameras.join(","), at: new Date(at).toISOString(), span: String(span / HOUR_MS) });
-  return `#/playback?${asked}`;
 }
 
 export function PlaybackPage() {

@@ -9,7 +9,7 @@ from typing import Final
 
 from civicam.access.change import Change, check_apart
 from civicam.access.decide import HOUR_NS, MINUTE_NS, Action, Ask, Who, decide, require
-from civicam.access.models import Case, Grant, GrantState, Where
+from civicam.access.models import Case, Grant, GrantState, RequestState, Where
 from civicam.access.state import State
 from civicam.core.errors import AccessError, NotAllowedError
 from civicam.core.ids import CameraId
@@ -91,10 +91,12 @@ def close_case(state: State, who: Who, number: str, at_ns: int) -> Change:
 
     Raises:
         NotAllowedError: they may not.
-        AccessError: there is no such case, or it is closed.
+        AccessError: there is no such case, it is closed, or a resident waits for an answer in it.
     """
     require(state, Ask(who, Action.CASE_OPEN, at_ns))
     case = open_case_of(state, number)
+    if any(one.case == number and one.state is RequestState.OPEN for one in state.requests.values()):
+        raise AccessError("a resident waits for an answer in this case", fix="answer or refuse the request")
     ended = (
         replace(grant, state=GrantState.REVOKED, ended_ns=at_ns)
         for grant in state.grants.values()

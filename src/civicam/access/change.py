@@ -1,7 +1,7 @@
 """A change of the state: what is to be written in the ledger first, and which rows it then puts in place.
 
-The functions that make changes (`people`, `roles`, `cases`, `sessions`) are pure, like the decision that each of them
-asks first. `office.Office` carries them out.
+The functions that make changes (`people`, `roles`, `cases`, `holds`, `requests`, `sessions`) are pure, like the
+decision that each of them asks first. `office.Office` carries them out.
 """
 
 from dataclasses import dataclass

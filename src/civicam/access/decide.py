@@ -50,6 +50,12 @@ class Action(StrEnum):
     HOLD_ASK = "hold-ask"
     HOLD_DECIDE = "hold-decide"
     """to approve or refuse a hold, and to release it"""
+    REQUEST_TAKE = "request-take"
+    """to take in what a resident asks for"""
+    REQUEST_EDIT = "request-edit"
+    """to answer it, refuse it, take longer, or say that the answer was received"""
+    REQUESTS_READ = "requests-read"
+    """with what residents told"""
     BREAK_GLASS = "break-glass"
     OVERSEE = "oversee"
     """to be told who broke the glass"""
@@ -102,6 +108,9 @@ RULES: Final[Mapping[Action, Rule]] = {
     Action.GRANT_END: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
     Action.HOLD_ASK: Rule(frozenset({Role.INVESTIGATOR}), is_of_a_camera=True),
     Action.HOLD_DECIDE: Rule(frozenset({Role.APPROVER}), is_of_a_camera=True),
+    Action.REQUEST_TAKE: Rule(frozenset({Role.INVESTIGATOR}), is_of_a_camera=True),
+    Action.REQUEST_EDIT: Rule(frozenset({Role.INVESTIGATOR}), is_of_a_camera=True),
+    Action.REQUESTS_READ: Rule(_OVERSIGHT | {Role.INVESTIGATOR}),
     Action.BREAK_GLASS: Rule(_VIEWERS, is_of_a_camera=True),
     Action.OVERSEE: Rule(_OVERSIGHT | {Role.ADMINISTRATOR}),
     Action.LEDGER_READ: Rule(frozenset({Role.AUDITOR})),

@@ -275,6 +275,78 @@ class Hold:
     ended_ns: int | None = None
 
 
+class RequestState(StrEnum):
+    """How far a resident's request has come."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+
+
+class RefusalReason(StrEnum):
+    """Why a resident's request is refused (GDPR)."""
+
+    IDENTITY = "identity-not-proven"
+    """who asks is not who is seen, as far as anybody knows (Art. 12(6))"""
+    NO_FOOTAGE = "no-footage"
+    """there is none: deleted after its days, or never recorded (Art. 15(1))"""
+    NOT_FOUND = "not-to-be-found"
+    """who asks cannot be found in it without identifying others, too (Art. 11(2))"""
+    OTHERS = "rights-of-others"
+    """covering others is not enough for them (Art. 15(4))"""
+    EXCESSIVE = "excessive"
+    """manifestly unfounded or excessive, such as the same again and again (Art. 12(5))"""
+    LAW = "forbidden-by-law"
+    """a law restricts it, such as while a crime is investigated (Art. 23)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A resident's, for footage in which they are seen.
+
+    Attributes:
+        id: its number.
+        subject: a random name for the resident, with a key of its own; nobody among the city's people.
+        case: the number of its case.
+        cameras: which may have seen them.
+        window: in which stretch.
+        sealed: all that they told.
+        received_ns: when it came in.
+        due_ns: until when it is to be answered.
+        taken_by: who took it in.
+        state: how far it has come.
+        extended_ns: when the resident was told that it takes longer.
+        sealed_delay: why, as they were told.
+        decided_by: who answered or refused it.
+        decided_ns: when.
+        export: the number of the export that answers it.
+        reason: why it was refused.
+        sealed_refusal: the same in words, as the resident is told.
+        received_answer_ns: when the resident had the answer.
+        forgotten_ns: when what they told was forgotten.
+    """
+
+    id: int
+    subject: PersonId
+    case: str
+    cameras: frozenset[CameraId]
+    window: Span
+    sealed: bytes
+    received_ns: int
+    due_ns: int
+    taken_by: PersonId
+    state: RequestState = RequestState.OPEN
+    extended_ns: int | None = None
+    sealed_delay: bytes = b""
+    decided_by: PersonId | None = None
+    decided_ns: int | None = None
+    export: int | None = None
+    reason: RefusalReason | None = None
+    sealed_refusal: bytes = b""
+    received_answer_ns: int | None = None
+    forgotten_ns: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """Somebody who signed in.

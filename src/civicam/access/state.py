@@ -13,6 +13,7 @@ from civicam.access.models import (
     Hold,
     Person,
     PersonState,
+    Request,
     Right,
     Role,
     RoleChange,
@@ -24,7 +25,7 @@ from civicam.access.models import (
 from civicam.core.ids import CameraId
 from civicam.ledger.entry import PersonId
 
-Row: TypeAlias = Person | Group | Right | RoleChange | Case | Grant | Hold | Session | Token
+Row: TypeAlias = Person | Group | Right | RoleChange | Case | Grant | Hold | Request | Session | Token
 PLACES: Final[Mapping[type[Row], tuple[str, str]]] = {
     Person: ("people", "id"),
     Group: ("groups", "name"),
@@ -33,6 +34,7 @@ PLACES: Final[Mapping[type[Row], tuple[str, str]]] = {
     Case: ("cases", "number"),
     Grant: ("grants", "id"),
     Hold: ("holds", "id"),
+    Request: ("requests", "id"),
     Session: ("sessions", "id"),
     Token: ("tokens", "id"),
 }
@@ -55,6 +57,7 @@ class State:
         cases: by number.
         grants: by number.
         holds: by number.
+        requests: of residents, by number.
         sessions: by id; those that ended a while ago may be missing.
         tokens: by id.
     """
@@ -66,6 +69,7 @@ class State:
     cases: Mapping[str, Case] = field(default_factory=_empty)
     grants: Mapping[int, Grant] = field(default_factory=_empty)
     holds: Mapping[int, Hold] = field(default_factory=_empty)
+    requests: Mapping[int, Request] = field(default_factory=_empty)
     sessions: Mapping[SessionId, Session] = field(default_factory=_empty)
     tokens: Mapping[TokenId, Token] = field(default_factory=_empty)
 
@@ -113,7 +117,7 @@ class State:
         return frozenset(person for person in self.people_with(role) if self.people[person].state is PersonState.ACTIVE)
 
     def next_id(self, name: str) -> int:
-        """A number that no row of `name` has: `rights`, `changes` or `grants`."""
+        """A number that no row of `name` has: `rights`, `changes`, `grants`, `holds` or `requests`."""
         return max(getattr(self, name), default=0) + 1
 
 

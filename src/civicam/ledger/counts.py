@@ -8,7 +8,13 @@ from civicam.ledger.encoding import decode
 from civicam.ledger.entry import Kind
 from civicam.ledger.tiles import WIDTH, TileReader
 
-_ONCE: Final[Mapping[str, set[str]]] = {Kind.EXPORT.value: {"made"}, Kind.HOLD.value: {"placed"}}
+_ONCE: Final[Mapping[str, set[str]]] = {
+    Kind.EXPORT.value: {"made"},
+    Kind.HOLD.value: {"placed"},
+    Kind.REQUEST.value: {"taken in"},
+}
+_STEPS: Final = {"answered": "request-answered", "refused": "request-refused"}
+"""Of requests these steps are counted, too, each in the month in which it was taken."""
 _MONTH: Final = len("2026-03")
 
 
@@ -17,7 +23,8 @@ class Counted(NamedTuple):
 
     Attributes:
         month: such as `2026-03` (UTC).
-        kind: of entry; looks are `view` and, where they were not redacted, `clear`.
+        kind: of entry; looks are `view` and, where they were not redacted, `clear`; residents' requests
+            are `request` and, once they are decided, `request-answered` or `request-refused`.
     """
 
     month: str
@@ -47,6 +54,8 @@ class LedgerCounts:
     def _count(self, entry: bytes) -> None:
         said = decode(entry)
         kind, month = str(said["kind"]), str(said["at"])[:_MONTH]
+        if kind == Kind.REQUEST and (step := _STEPS.get(str(said.get("what")))):
+            self._counts[Counted(month, step)] += 1
         if said.get("what") not in _ONCE.get(kind, {said.get("what")}):
             return  # what happens in steps is counted once
         self._counts[Counted(month, kind)] += 1

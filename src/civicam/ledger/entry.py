@@ -38,6 +38,7 @@ class Kind(StrEnum):
     CAMERA = "camera"
     SETTING = "setting"
     HOLD = "hold"
+    REQUEST = "request"
     EXPORT = "export"
     DELETION = "deletion"
     FOOTAGE = "footage"

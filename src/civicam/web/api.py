@@ -70,6 +70,7 @@ from civicam.web.problem import as_problem, problem
 from civicam.web.provider_api import add_provider
 from civicam.web.public_map import MAP_BYTES
 from civicam.web.public_pages import PAGES, PublicPages
+from civicam.web.requests_api import add_requests
 from civicam.web.sign_in_api import add_account, add_sign_in
 
 SHOWN: Final = "What moves or newly appeared is covered, in every picture, live and recorded."
@@ -94,7 +95,7 @@ _WINDOW_PARAMETERS: Final = [
 
 _PEOPLE_ROUTES: Final = (
     add_sign_in, add_account, add_passkeys, add_provider, add_people, add_roles, add_cases, add_grants,
-    add_exports, add_holds, add_ledger,
+    add_exports, add_holds, add_requests, add_ledger,
 )  # fmt: skip
 
 Operation: TypeAlias = dict[str, Any]

@@ -40,6 +40,7 @@ from civicam.web.holding import Holding
 from civicam.web.ledger_api import LedgerFiles
 from civicam.web.media import Media
 from civicam.web.people_services import PeopleServices
+from civicam.web.requesting import Requesting
 
 
 class _Nothing:
@@ -98,6 +99,7 @@ def main() -> None:
             Founding(office, door),
             exports,
             Holding(path, office),
+            Requesting(office),
             provider,
         )
         with ThreadPoolExecutor(1) as pool:

@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 from civicam.access.decide import HOUR_NS, Action, Ask, live_grant
 from civicam.access.models import Grant, GrantState, PersonState, Role
 from civicam.access.office import Office
+from civicam.access.requests import fetched
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
 from civicam.core.errors import (
@@ -235,7 +236,7 @@ class Exports:
         return found
 
     async def take(self, secret: str) -> tuple[Export, Path]:
-        """The package that a link is for, once it is written down that it was given out.
+        """The package that a link is for, once it is written down that it was given out, and which request it answers.
 
         Raises:
             NotFoundError: there is no such link, it has lapsed, or the package is not ready.
@@ -248,6 +249,8 @@ class Exports:
         if await self._step(found, "given out"):
             found.received += 1
             await self._on(lambda: self._store.save(found))
+        if fetched(self._office.state, found.number, self._office.clock.wall_ns()).rows:
+            await self._office.carry_out(lambda state, at_ns: fetched(state, found.number, at_ns))
         return found, path
 
     async def _step(self, one: Export, what: str) -> bool:

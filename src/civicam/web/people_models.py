@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from civicam.access.models import ChangeKind, Role
+from civicam.access.models import ChangeKind, RefusalReason, Role
 
 
 class _Model(BaseModel):
@@ -375,6 +375,73 @@ class HoldModel(_Model):
     state: str = Field(description="asked, active, refused, released or lapsed; what is asked for is kept, too")
     decided_by: str | None
     is_own: bool
+
+
+class RequestWanted(_Model):
+    """What a resident asks for, and who they are. The proof of that stays outside: only how it was shown is noted."""
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+    contact: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = Field(
+        description="How they are reached."
+    )
+    told: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] = Field(
+        description="Where they were, what they looked like, what they ask for."
+    )
+    identity: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = Field(
+        description="Who looked at which proof of identity; not the proof."
+    )
+    cameras: Annotated[list[Camera], Field(min_length=1, max_length=64)]
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
+    received: Moment = Field(description="When it came in: the month is counted from then.")
+    legal_reference: Text = Field(description="The provision that it rests on.")
+
+
+class RequestAnswer(_Model):
+    """What answers a request."""
+
+    export: Number = Field(description="A ready export that was made for its case.")
+
+
+class RequestRefusal(_Model):
+    """Why a request is refused."""
+
+    reason: RefusalReason
+    words: LongText = Field(description="What the resident is told.")
+
+
+class RequestDelay(_Model):
+    """Why the answer takes longer."""
+
+    words: LongText = Field(description="What the resident was told.")
+
+
+class RequestModel(_Model):
+    """A resident's request, and how far it has come. A year after the decision what they told is gone."""
+
+    id: int
+    case: str
+    name: str
+    contact: str
+    told: str
+    identity: str
+    cameras: list[str]
+    start: str = Field(serialization_alias="from")
+    end: str = Field(serialization_alias="to")
+    received: str
+    due: str = Field(description="Until when it is to be answered.")
+    taken_by: str
+    state: str = Field(description="open, answered or refused")
+    extended: str | None = Field(description="When the resident was told that it takes longer.")
+    delay: str = Field(description="Why it takes longer, as they were told.")
+    decided_by: str | None
+    decided: str | None
+    export: int | None = Field(description="The export that answers it.")
+    exports: list[int] = Field(description="Ready exports of its case.")
+    reason: RefusalReason | None
+    refusal: str = Field(description="Why it was refused, as they are told.")
+    received_answer: str | None
+    is_forgotten: bool
 
 
 class CasesModel(_Model):

@@ -20,6 +20,7 @@ from civicam.web.exports import Exports
 from civicam.web.gate import moment
 from civicam.web.holding import Holding
 from civicam.web.people_models import RightModel
+from civicam.web.requesting import Requesting
 
 ANYBODY: Final = "anybody"
 SIGNED_IN: Final = "anybody who is signed in"
@@ -41,6 +42,7 @@ class PeopleServices:
         founding: makes the first two administrators.
         exports: makes packages of footage, and gives them out.
         holding: has the catalogue keep what is held.
+        requesting: keeps what residents tell.
         provider: where the city's people sign in elsewhere, if it has one.
     """
 
@@ -55,6 +57,7 @@ class PeopleServices:
     founding: Founding
     exports: Exports
     holding: Holding
+    requesting: Requesting
     provider: Provider | None = None
 
     @property

@@ -38,6 +38,7 @@ from civicam.web.parts import Parts, running_parts, settings_of
 from civicam.web.people_services import PeopleServices
 from civicam.web.plan import WebPlan, WebReport
 from civicam.web.policies import policy_named
+from civicam.web.requesting import Requesting
 from civicam.web.server import WebServer, address_of, listen
 
 _REPORT_EVERY_S: Final = 1.0
@@ -121,7 +122,8 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
         lambda camera: settings_of(plan, camera),
     )
     holding = Holding(Path(plan.catalogue), office)
-    keeping = [asyncio.create_task(office.keep()), asyncio.create_task(holding.keep())]
+    requesting = Requesting(office)
+    keeping = [asyncio.create_task(one.keep()) for one in (office, holding, requesting)]
     try:
         async with Exports(places, office).running() as exports:
             yield PeopleServices(
@@ -136,6 +138,7 @@ async def _people(plan: WebPlan, ledger: LedgerClient, clock: Clock) -> AsyncIte
                 Founding(office, door, first_secret(store, city_key)),
                 exports,
                 holding,
+                requesting,
                 Provider(ProviderSettings(*plan.people.provider), office, door) if plan.people.provider else None,
             )
     finally:
@@ -155,7 +158,12 @@ def _people_alarms(people: PeopleServices | None) -> list[str]:
         for grant in people.state.grants.values()
         if grant.is_break_glass and grant.state is GrantState.APPROVED
     ]
-    return [*(f"{what}: {words}" for what, words in told if words), *people.holding.alarms(), *glass]
+    return [
+        *(f"{what}: {words}" for what, words in told if words),
+        *people.holding.alarms(),
+        *people.requesting.alarms(),
+        *glass,
+    ]
 
 
 async def _tell(parts: Parts, people: PeopleServices | None, address: str, told: Parent, clock: Clock) -> None:

@@ -32,6 +32,9 @@ _SHOWN: Final = (
     (Kind.EXPORT, "exports"),
     (Kind.HOLD, "holds"),
     (Kind.DELETION, "deletions"),
+    (Kind.REQUEST, "requests"),
+    ("request-answered", "answered"),
+    ("request-refused", "refused"),
 )
 _NOTHING: Final[Mapping[str, Any]] = {
     "trouble": True, "checkpoint": "", "verifier": "", "certificate": "", "size": 0, "months": [], "shown": [],

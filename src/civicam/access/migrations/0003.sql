@@ -1,0 +1,25 @@
+-- Requests of residents. `subject` is nobody in `people`: a random name with a key of its own, which opens what is sealed.
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY,
+    subject TEXT NOT NULL UNIQUE,
+    "case" TEXT NOT NULL UNIQUE,
+    cameras TEXT NOT NULL,
+    window TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    received_ns INTEGER NOT NULL,
+    due_ns INTEGER NOT NULL,
+    taken_by TEXT NOT NULL REFERENCES people (id),
+    state TEXT NOT NULL,
+    extended_ns INTEGER,
+    sealed_delay BLOB NOT NULL,
+    decided_by TEXT REFERENCES people (id),
+    decided_ns INTEGER,
+    export INTEGER,
+    reason TEXT,
+    sealed_refusal BLOB NOT NULL,
+    received_answer_ns INTEGER,
+    forgotten_ns INTEGER,
+    CHECK ((state = 'open') = (decided_ns IS NULL)),
+    CHECK ((state = 'answered') = (export IS NOT NULL)),
+    CHECK ((state = 'refused') = (reason IS NOT NULL))
+) STRICT;
