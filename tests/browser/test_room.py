@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.conftest import CAMERA, CAMERAS, PATIENCE_S, Demo, sign_in, until
+from tests.evidence.house import PAGE
 
 AXE = Path(__file__).parents[2] / "control-room" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENS = Path(__file__).parents[2] / "docs" / "screens"
@@ -247,6 +248,99 @@ def test_a_case_from_asking_to_the_end_of_what_was_granted(browser: Browser, dem
     waiting.get_by_role("button", name="End it now").click()
     until(lambda: "revoked" in asker.inner_text("#clear-state"), "it ends in mid-view")
     until(lambda: asker.locator("#clear-video").count() == 0, "nothing of it stays")
+
+
+def taken_in(asker: Page, demo: Demo, start_ns: int) -> Locator:
+    """Somebody asks for footage of themselves, and an investigator takes that in."""
+    asker.click("#take-request summary")
+    form = asker.locator("#take-request")
+    for name, words in {
+        "name": "Nigora Example", "contact": "nigora@example.tj", "identity": "passport seen at the counter",
+        "told": "I crossed the street in a red coat.",
+    }.items():  # fmt: skip
+        form.locator(f"[name={name}]").fill(words)
+    form.locator("[name=from]").fill(demo.moment(start_ns + 2_000_000_000))
+    form.locator("[name=to]").fill(demo.moment(start_ns + 14_000_000_000))
+    form.locator("[name=camera]").first.check()
+    form.get_by_role("button", name="Take it in").click()
+    found = asker.locator("#requests li", has_text="Nigora Example")
+    found.wait_for()
+    return found
+
+
+def granted(asker: Page, approver: Page, case: str, window: tuple[str, str]) -> Locator:
+    """Asks for a grant for that case, which is approved; returns the grant in the room of who asked."""
+    asker.click("#ask-grant summary")
+    asker.select_option("#ask-grant [name=case]", case)
+    for name, at in zip(("from", "to"), window, strict=True):
+        asker.fill(f"#ask-grant [name={name}]", at)
+    asker.fill("#ask-grant [name=reason]", f"to answer {case}")
+    asker.locator("#ask-grant [name=camera]").first.check()
+    asker.get_by_role("button", name="Ask for it").click()
+    approver.locator(".grant", has_text=f"to answer {case}").get_by_role("button", name="Approve").click()
+    mine = asker.locator(".grant", has_text=f"to answer {case}")
+    mine.get_by_text("approved").wait_for()
+    return mine
+
+
+def draw_a_place(page: Page, grant: Locator) -> None:
+    """Draws where the export shows who asked, on the picture."""
+    grant.get_by_role("button", name="Add a place").click()
+    picture = grant.locator(".drawn")
+    picture.scroll_into_view_if_needed()
+    until(lambda: picture.locator("img").evaluate("(one) => one.naturalWidth") > 0, "the picture of that time")
+    box = picture.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.7, steps=5)
+    page.mouse.up()
+    edges = [float(grant.get_by_label(name).input_value()) for name in ("Left edge", "Upper edge", "Right edge")]
+    assert edges == pytest.approx([20, 30, 50], abs=1)
+    grant.get_by_label("Lower edge").fill("70")
+
+
+@pytest.mark.timeout(3 * PATIENCE_S)
+def test_a_resident_gets_footage_of_themselves_in_which_others_are_covered(
+    browser: Browser, demo: Demo, opened: list[Any], tmp_path: Path
+) -> None:
+    asker = room(browser, demo, opened, "investigator", "cases")
+    approver = room(browser, demo, opened, "approver", "cases")
+    asker.wait_for_selector("#take-request")
+    start_ns, _ = demo.recorded()
+    request = taken_in(asker, demo, start_ns)
+    case = request.inner_text().split("Case ")[1].split()[0]
+    window = (demo.moment(start_ns + 2_000_000_000), demo.moment(start_ns + 14_000_000_000))
+    grant = granted(asker, approver, case, window)
+    grant.get_by_text("Export this").click()
+    assert grant.get_by_label("Who will have it").input_value() == f"whoever asked, case {case}"
+    assert grant.get_by_label("Redacted").is_checked()
+    draw_a_place(asker, grant)
+    is_accessible(asker, "redacted-order")
+    grant.get_by_role("button", name="Make the package").click()
+    link = grant.get_by_label("Hand this on").input_value()
+    request.get_by_role("button", name="This is the answer").click()
+    request.get_by_text("The answer was not received yet.").wait_for()
+    is_accessible(asker, "requests")
+
+    context = browser.new_context(viewport=SIZE, timezone_id="UTC", locale="en-GB", accept_downloads=True)
+    opened.append(context)
+    resident = context.new_page()
+    resident.set_default_timeout(PATIENCE_S * 1000)
+    resident.goto(link)
+    with resident.expect_download() as package:
+        resident.click("#package")
+    package.value.save_as(tmp_path / "package.zip")
+    resident.goto(PAGE.as_uri())
+    resident.set_input_files("#package", tmp_path / "package.zip")
+    resident.wait_for_selector("#holds")
+    assert "coded anew, with what moves covered" in resident.inner_text("#holds")
+    assert "20 to 50 % from the left" in resident.inner_text("#shown")
+    resident.evaluate("document.querySelector('video').play()")
+    until(lambda: resident.evaluate("document.querySelector('video').currentTime > 1"), "it plays")
+    request.get_by_text("They received the answer").wait_for()
+    resident.goto(f"{demo.address}public/counts?lang=en")
+    assert "equests" in resident.inner_text("main")
 
 
 def test_the_glass_is_broken_and_everybody_with_oversight_sees_it(
