@@ -76,7 +76,7 @@ class City:
             for minute in range(minutes):
                 rows = [self._segment(number, minute) for number in range(first, first + cameras)]
                 catalogue.record(rows, [])
-                (receipt,) = log.append([footage_draft(rows)], START_NS)
+                (receipt,) = log.append([footage_draft(rows)], START_NS + (minute + 2) * MINUTE_NS)
                 catalogue.commit_segments(rows, receipt.index, footage_leaves(rows))
         log.integrate()
         log.publish(log.note())
@@ -136,7 +136,7 @@ class City:
             "from": moment(order.window[0]),
             "to": moment(order.window[1]),
         }
-        (receipt,) = log.append([Draft(Kind.EXPORT, facts)], START_NS)
+        (receipt,) = log.append([Draft(Kind.EXPORT, facts)], order.window[1] + MINUTE_NS)
         log.integrate()
         log.publish(log.note())
         log.close()

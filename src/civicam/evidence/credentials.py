@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from civicam.core.citykey import CityKey
 from civicam.core.errors import EvidenceError
 from civicam.evidence.certificate import shortened
-from civicam.evidence.provenance import Places, digest_of, places_in, put_store
+from civicam.evidence.provenance import Places
 from civicam.ledger.durable import write_whole
 from civicam.ledger.encoding import moment
 
@@ -86,25 +86,17 @@ class Credentials:
     authority: bytes
     key: bytes
 
-    def embed(self, film: Path, claim: FilmClaim) -> None:
-        """Puts a manifest store into a film that has room for it (`provenance.with_room`).
-
-        All of the film must be there, the `meta` box with it; the ONVIF signature in that is not looked at, and comes
-        after. Reads the film once.
+    def store(self, claim: FilmClaim, places: Places, digest: bytes) -> bytes:
+        """The manifest store for a film.
 
         Args:
-            film: where it is.
             claim: what is claimed of it.
+            places: of what of it the store says nothing.
+            digest: SHA-256 of all the rest.
 
         Raises:
-            EvidenceError: the film has no room for it, or it cannot be signed.
-            OSError: the film cannot be read or written.
+            EvidenceError: it cannot be signed.
         """
-        with film.open("r+b") as file:
-            places = places_in(file, film.stat().st_size)
-            put_store(file, places, self._store(claim, places, digest_of(file, places)))
-
-    def _store(self, claim: FilmClaim, places: Places, digest: bytes) -> bytes:
         definition = json.dumps(_definition(claim, places, digest))
         try:
             info = c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, self.certificate, self.key, None)

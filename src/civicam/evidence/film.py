@@ -1,7 +1,8 @@
 """Writes one film of an export: its beginning, its fragments, its end, its credentials, and the signature over all."""
 
+import zlib
 from hashlib import sha256
-from typing import NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from civicam.core.ids import StreamKey
 from civicam.evidence import mp4
@@ -9,8 +10,9 @@ from civicam.evidence.certificate import SIGNATURE_BYTES
 from civicam.evidence.credentials import FilmClaim
 from civicam.evidence.manifest import FOOTAGE, unit_of
 from civicam.evidence.order import Making, Order
-from civicam.evidence.package import crc_of
-from civicam.evidence.provenance import with_room
+from civicam.evidence.provenance import places_in, put_store, with_room, without_room
+
+_CHUNK: Final = 1 << 20
 
 
 class Begins(NamedTuple):
@@ -34,7 +36,7 @@ class Piece(NamedTuple):
 
     Attributes:
         size: how many.
-        digest: SHA-256.
+        digest: SHA-256; of what was recorded it stands in the segments' indexes, and is empty here.
     """
 
     size: int
@@ -99,15 +101,16 @@ class FilmWriter:
         self._pieces: list[Piece] = []
         self._places: list[tuple[int, int]] = []
         self._at = 0
+        self._claimed = sha256()
         opening = with_room(mp4.opening(init))
         self._file = self._path.open("wb")
-        self._put(opening)
+        self._write(opening, without_room(opening))
 
     def add(self, fragment: bytes, place_90k: int, *, is_key: bool) -> None:
         """Writes a fragment, whose decoding time within the film is `place_90k` and stands in it already."""
         if is_key:
             self._places.append((place_90k, self._at))
-        self._put(fragment)
+        self._write(fragment, fragment)
 
     def abandon(self) -> None:
         """Lets go of a film that did not come to its end."""
@@ -120,26 +123,40 @@ class FilmWriter:
             EvidenceError: it cannot be signed.
             OSError: it cannot be written.
         """
-        self._put(mp4.tail(self._places))
-        certificate = self._making.seal.certificate
-        self._file.write(mp4.seal(self._labels, certificate, bytes(SIGNATURE_BYTES)))
+        tail = mp4.tail(self._places)
+        self._write(tail, tail)
+        ending = mp4.seal(self._labels, self._making.seal.certificate, bytes(SIGNATURE_BYTES))
+        self._file.write(ending)
         self._file.close()
-        self._making.credentials.embed(self._path, self._claim)
-        signature = self._sign()
-        return Sealed(self._path.stat().st_size, crc_of(self._path), signature, self._pieces)
-
-    def _sign(self) -> bytes:
-        """Signs all of the film, and says what it begins with now that the credentials stand there."""
-        size_bytes = self._path.stat().st_size
         with self._path.open("r+b") as film:
-            opening = film.read(self._pieces[0].size)
-            self._pieces[0] = Piece(len(opening), sha256(opening).digest())
-            signature = self._making.seal.sign(mp4.read_signed(film, size_bytes).digest)
-            film.seek(mp4.signature_in(film, size_bytes)[0])
-            film.write(signature)
-        return signature
+            places = places_in(film, self._at + len(ending))
+            start, end = (at - self._at for at in places.signature)
+            self._claimed.update(ending[:start] + ending[end:])
+            put_store(film, places, self._making.credentials.store(self._claim, places, self._claimed.digest()))
+            return self._signed(film, places.signature[0], self._at + len(ending))
 
-    def _put(self, data: bytes) -> None:
+    def _signed(self, film: BinaryIO, at: int, size: int) -> Sealed:
+        """Reads all of the film once, as it is now that the credentials stand in it; signs it, and writes that down."""
+        film.seek(0)
+        opening = film.read(self._pieces[0].size)
+        self._pieces[0] = Piece(len(opening), sha256(opening).digest())
+        digest, crc32 = sha256(opening), zlib.crc32(opening)
+        while left := at - film.tell():
+            chunk = film.read(min(left, _CHUNK))
+            digest.update(chunk)
+            crc32 = zlib.crc32(chunk, crc32)
+        ending = film.read()[SIGNATURE_BYTES:]
+        digest.update(bytes(SIGNATURE_BYTES) + ending)
+        signature = self._making.seal.sign(digest.digest())
+        film.seek(at)
+        film.write(signature)
+        return Sealed(size, zlib.crc32(signature + ending, crc32), signature, self._pieces)
+
+    def _write(self, data: bytes, claimed: bytes) -> None:
+        """Writes some bytes, of which the credentials speak for these."""
         self._file.write(data)
+        self._claimed.update(claimed)
         self._at += len(data)
-        self._pieces.append(Piece(len(data), sha256(data).digest()))
+        # Pieces of redacted films are listed by their digests; of others the segments' indexes tell.
+        digest = sha256(data).digest() if self._claim.is_redacted else b""
+        self._pieces.append(Piece(len(data), digest))

@@ -7,8 +7,7 @@ is under at least one of both, and nearly all are under both. A.4.2.2 has it so 
 """
 
 import struct
-from hashlib import sha256
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import BinaryIO, Final, NamedTuple
 
 from civicam.core.errors import EvidenceError
 from civicam.evidence.mp4 import boxes, signature_in
@@ -22,10 +21,6 @@ _BEFORE: Final = _HEAD + _PURPOSE
 STORE_BYTES: Final = BOX_BYTES - len(_BEFORE)
 """The longest manifest store that there is room for."""
 _CHUNK: Final = 1 << 20
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
 
 
 class Places(NamedTuple):
@@ -56,6 +51,12 @@ def without_store(opening: bytes) -> bytes:
     return opening[:start] + bytes(end - start) + opening[end:]
 
 
+def without_room(opening: bytes) -> bytes:
+    """What of a film's opening the store's hash is over; raises EvidenceError as `without_store` does."""
+    start, end = _store_in(opening)
+    return opening[:start] + opening[end:]
+
+
 def places_in(film: BinaryIO, size_bytes: int) -> Places:
     """Where the store and the ONVIF signature of the film of that size have their place.
 
@@ -65,16 +66,6 @@ def places_in(film: BinaryIO, size_bytes: int) -> Places:
     """
     film.seek(0)
     return Places(_store_in(film.read(_CHUNK)), signature_in(film, size_bytes))
-
-
-def digest_of(film: BinaryIO, places: Places) -> bytes:
-    """SHA-256 of all that the store speaks for. Reads the film from its beginning to its end; raises OSError."""
-    digest, at = sha256(), 0
-    for start, end in places:
-        _add(digest, film, at, start)
-        at = end
-    _add(digest, film, at, None)
-    return digest.digest()
 
 
 def put_store(film: BinaryIO, places: Places, store: bytes) -> None:
@@ -103,9 +94,3 @@ def _store_in(opening: bytes) -> tuple[int, int]:
     if not opening.startswith(_BEFORE, at) or len(opening) < at + BOX_BYTES:
         raise EvidenceError("the film has no room for credentials behind its ftyp box")
     return at + len(_BEFORE), at + BOX_BYTES
-
-
-def _add(digest: "_Hash", film: BinaryIO, start: int, end: int | None) -> None:
-    film.seek(start)
-    while chunk := film.read(_CHUNK if end is None else min(_CHUNK, end - film.tell())):
-        digest.update(chunk)
