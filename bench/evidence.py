@@ -1,7 +1,8 @@
 """How fast exports are made and verified: `python -m bench.evidence`.
 
 Ten cameras' footage, of real H.264, is recorded as the recorder writes it, committed to in a real ledger and exported;
-then one camera's hour is exported and verified, by the command and by the page in Chromium, without a network.
+then one camera's hour is exported and verified, by the command and by the page in Chromium, without a network; and a
+minute of another one is exported redacted.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,11 +22,11 @@ from civicam.catalogue.catalogue import Catalogue
 from civicam.catalogue.models import Camera, RegisterEntry, Segment
 from civicam.core.citykey import CityKey
 from civicam.core.ids import CameraId, StreamKey, StreamName
+from civicam.evidence import original, redacted
 from civicam.evidence.certificate import open_seal
 from civicam.evidence.credentials import open_credentials
 from civicam.evidence.export import entries_of, finish, package, prove
-from civicam.evidence.order import Archive, Making, Order
-from civicam.evidence.original import make
+from civicam.evidence.order import Archive, Made, Making, Order
 from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.evidence.verify import verify
 from civicam.footage.fragment import Fragment
@@ -36,9 +38,15 @@ from civicam.ledger.encoding import moment
 from civicam.ledger.entry import Draft, Kind, Value
 from civicam.ledger.log import LedgerFolder, Log, create_log, read_verifier
 from civicam.ledger.published import read_published
+from civicam.player.archive_reader import ArchiveReader
+from civicam.player.redacted_film import RedactedFilms
 from civicam.recorder.fmp4 import codec_string, init_segment
 from civicam.recorder.fragmenter import Fragmenter, FragmentLimits
+from civicam.redaction.redactor import Redactor
+from civicam.redaction.settings import RedactionSettings
 from civicam.upkeep.written import footage_draft, footage_leaves
+from civicam.vision.decoder import Decoder
+from civicam.vision.model_store import ModelStore
 
 WORK = Path(_WORK).absolute()
 S = 1_000_000_000
@@ -46,6 +54,7 @@ START_NS = 1_772_323_200 * S
 MINUTE_NS = 60 * S
 MINUTE_FRAMES = 900
 CHROMIUM = "/usr/bin/chromium"
+_SETTINGS = RedactionSettings(bootstrap_s=30)
 _ENTRY = RegisterEntry("bench", "bench", 30.0, "bench")
 
 
@@ -102,20 +111,42 @@ class City:
             closed.sample_count, closed.digest,
         )  # fmt: skip
 
-    def export(self, cameras: range, minutes: int, name: str) -> tuple[Path, float, float]:
+    def _films(self, order: Order, archive: Archive, making: Making) -> Made:
+        if not order.is_redacted:
+            return original.make(order, archive, making)
+        store = ModelStore(self.root / "scenes", self.key)
+        with closing(ArchiveReader(self.catalogue, archive.volumes, self.keyring)) as reader:
+            return redacted.make(order, archive, RedactedFilms(reader, store, lambda _: _SETTINGS), making)
+
+    def learn(self, number: int) -> None:
+        """Has a camera's scene learned from a minute of its footage."""
+        loop, _ = self._minutes[number % len(self._minutes)]
+        decoder, redactor = Decoder(), Redactor(_SETTINGS)
+        decoder.setup(loop.setup)
+        for sample in loop.played(MINUTE_FRAMES):
+            for picture in decoder.decode(sample):
+                redactor.learn(picture)
+        if redactor.model is None:
+            raise RuntimeError("no scene was learned")
+        camera = CameraId(f"cam-{number:03d}")
+        ModelStore(self.root / "scenes", self.key).save(camera, START_NS, redactor.model.to_bytes())
+
+    def export(
+        self, cameras: range, minutes: int, name: str, *, is_redacted: bool = False
+    ) -> tuple[Path, float, float]:  # fmt: skip
         """Exports; returns the package, and how many seconds making the films and packing took."""
         folder = self.root / name
         folder.mkdir()
         order = Order(
             name, "Bench", str(read_verifier(self.ledger)), "bench", "bench", "1",
             (START_NS, START_NS + minutes * MINUTE_NS), tuple(CameraId(f"cam-{n:03d}") for n in cameras),
-            StreamName.MAIN, START_NS,
+            StreamName.MAIN, START_NS, is_redacted=is_redacted,
         )  # fmt: skip
         seal = open_seal(self.root, "Bench", self.key, START_NS)
         making = Making(seal, open_credentials(self.root, "Bench", self.key, START_NS), folder, _ignore)
         begun = time.monotonic()
         with Catalogue.open(self.catalogue) as catalogue:
-            made = make(order, Archive(catalogue, {"main": self.volume}, self.keyring), making)
+            made = self._films(order, Archive(catalogue, {"main": self.volume}, self.keyring), making)
         words = statement(made, seal.certificate).encode()
         digest = finish(
             made,
@@ -199,6 +230,8 @@ def main() -> None:
     path, filmed, took = city.export(range(options.cameras), options.minutes, "many")
     size = path.stat().st_size
     hour, _, hour_took = city.export(range(options.cameras, options.cameras + 1), 60, "hour")
+    city.learn(0)
+    covered, _, covered_took = city.export(range(1), 1, "covered", is_redacted=True)
     page = WORK / "evidence" / VERIFIER
     page.write_bytes(verifier_page())
     found = {
@@ -212,6 +245,10 @@ def main() -> None:
         "hour": {
             "bytes": hour.stat().st_size, "export_s": round(hour_took, 2),
             "command_s": round(timed(lambda: verify(hour)), 2), "page_s": round(in_page(hour, page), 2),
+        },
+        "redacted": {
+            "minutes": 1, "bytes": covered.stat().st_size, "times_real_time": round(60 / covered_took, 1),
+            "command_s": round(timed(lambda: verify(covered)), 2),
         },
     }  # fmt: skip
     print(json.dumps(found, indent=1))

@@ -1,5 +1,6 @@
 """Writes one film of an export: its beginning, its fragments, its end, its credentials, and the signature over all."""
 
+import os
 import zlib
 from hashlib import sha256
 from typing import BinaryIO, Final, NamedTuple
@@ -150,6 +151,8 @@ class FilmWriter:
         signature = self._making.seal.sign(digest.digest())
         film.seek(at)
         film.write(signature)
+        film.flush()
+        os.fsync(film.fileno())  # what is kept of a stream says that its films are whole
         return Sealed(size, zlib.crc32(signature + ending, crc32), signature, self._pieces)
 
     def _write(self, data: bytes, claimed: bytes) -> None:
