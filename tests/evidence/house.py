@@ -13,12 +13,12 @@ from civicam.evidence import original, redacted
 from civicam.evidence.certificate import Seal, open_seal
 from civicam.evidence.credentials import Credentials, open_credentials
 from civicam.evidence.export import entries_of, finish, package, prove
-from civicam.evidence.manifest import AnyManifest
+from civicam.evidence.manifest import export_facts
 from civicam.evidence.order import Archive, Made, Making, Order
 from civicam.evidence.statement import statement, statement_pdf
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
-from civicam.ledger.entry import Draft, Kind, Value
+from civicam.ledger.entry import Draft, Kind
 from civicam.ledger.log import read_verifier
 from civicam.ledger.published import read_published
 from civicam.player.archive_reader import ArchiveReader
@@ -32,14 +32,6 @@ from tests.ledger.house import LedgerHouse, draft
 PAGE = Path(civicam.evidence.__file__).parent / "page" / "verify.html"
 AT_NS = START_NS + 3600 * S
 WINDOW = (START_NS + 5 * S, START_NS + 55 * S)
-
-
-def said_of(manifest: AnyManifest) -> dict[str, Value]:
-    """What the ledger says of an export."""
-    cameras: list[Value] = [*sorted(one.id for one in manifest.cameras)]
-    return {
-        "export": manifest.number, "cameras": cameras, "from": manifest.asked_from, "to": manifest.asked_to,
-    }  # fmt: skip
 
 
 @dataclass
@@ -113,9 +105,7 @@ class Exporting:
         )
         digest = finish(made, self.seal, documents)
         log = self.ledger.open()
-        facts: dict[str, Value] = {"manifest": digest.hex(), "certificate": self.seal.fingerprint} | said_of(
-            made.manifest
-        )
+        facts = export_facts(made.manifest, digest, self.seal.fingerprint)
         (receipt,) = log.append([Draft(Kind.EXPORT, facts)], AT_NS + S)
         log.integrate()
         log.publish(log.note())

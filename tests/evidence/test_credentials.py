@@ -165,12 +165,14 @@ def test_it_says_what_was_exported_and_that_a_camera_captured_it(film: Path) -> 
 
 
 def test_a_redacted_film_says_that_it_was_edited_and_why(office: Office) -> None:
-    path = office.film("redacted.mp4", claim=replace(CLAIM, is_redacted=True))
+    path = office.film("redacted.mp4", claim=replace(CLAIM, is_redacted=True, shown=2))
     found = read(path.read_bytes())
     assert found.state == "Valid"
-    created, edited = assertions(found.manifest)["c2pa.actions.v2"]["actions"]
+    created, edited, transcoded = assertions(found.manifest)["c2pa.actions.v2"]["actions"]
     assert created["digitalSourceType"].endswith("/digitalCapture")
     assert (edited["action"], edited["reason"]) == ("c2pa.edited", "c2pa.PII.present")
+    assert "but for 2 places" in edited["description"]
+    assert transcoded["action"] == "c2pa.transcoded"
 
 
 def assertions(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -26,20 +26,28 @@ from tests.evidence.house import AT_NS, Exporting
 from tests.fakes.recorded import KEYS, START_NS, S
 
 CAMERA = KEYS[0].camera
+PERMILLE = 75
+"""Of what the redacted exports of the tests uncover: a rectangle of 0.3 for 3 of 12 seconds."""
 FILM = f"footage/{CAMERA}-main-1.mp4"
 Change = Callable[[dict[str, Any], Files], None]
 
 
-def handed_out(city: Exporting, files: Files, raw: dict[str, Any], name: str) -> Path:
+def handed_out(
+    city: Exporting, files: Files, raw: dict[str, Any], name: str, said: dict[str, Value] | None = None
+) -> Path:
     """A package whose manifest says what it likes, signed and written down by the city itself."""
     data = canonical(raw)
     digest = sha256(data).digest()
     log = city.ledger.open()
-    cameras: list[Value] = [*sorted(one["id"] for one in raw["cameras"])]
     facts: dict[str, Value] = {
-        "export": raw["number"], "cameras": cameras, "from": raw["asked_from"], "to": raw["asked_to"],
-        "manifest": digest.hex(), "certificate": city.seal.fingerprint,
+        "what": "made", "export": raw["number"], "media": raw["kind"],
+        "cameras": sorted(one["id"] for one in raw["cameras"]),
+        "from": raw["asked_from"], "to": raw["asked_to"], "manifest": digest.hex(),
+        "certificate": city.seal.fingerprint,
     }  # fmt: skip
+    if raw["kind"] == "redacted":
+        facts |= {"shown": len(raw["shown"]), "uncovered-permille": PERMILLE}
+    facts |= said or {}
     (receipt,) = log.append([Draft(Kind.EXPORT, facts)], AT_NS + 2 * S)
     log.integrate()
     log.publish(log.note())

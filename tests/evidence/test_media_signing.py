@@ -1,6 +1,5 @@
 """Pictures that a camera signed itself: its SEI messages are found, and come through recording as they were sent."""
 
-import contextlib
 import struct
 
 import pytest
@@ -12,7 +11,6 @@ from civicam.camera.h264 import nal_units
 from civicam.camera.sample import H264Setup
 from civicam.camera.sdp import H264Offer
 from civicam.camera.track import VideoTrack
-from civicam.core.errors import EvidenceError
 from civicam.core.ids import GapCause
 from civicam.evidence.media_signing import MEDIA_SIGNING, signing_messages
 from civicam.footage.fragment import Fragment
@@ -92,18 +90,15 @@ def test_nothing_else_is_taken_for_one(nal: bytes) -> None:
 
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_what_is_no_fragment_is_said_to_be_none(data: bytes, at: int) -> None:
-    with contextlib.suppress(EvidenceError):
-        assert signing_messages(data[:at] + MEDIA_SIGNING + data[at:]) >= 0
+    assert signing_messages(data[:at] + MEDIA_SIGNING + data[at:]) >= 0
 
 
-def test_a_fragment_that_is_cut_off_is_refused() -> None:
+def test_a_fragment_that_is_cut_off_has_none() -> None:
     whole = recorded(sei(signed(b"hash")), IDR)
     assert signing_messages(whole) == 1
-    with pytest.raises(EvidenceError, match="not laid out"):
-        signing_messages(whole[:-1])
+    assert signing_messages(whole[:-1]) == 0
     longer = whole.replace(struct.pack(">I", len(IDR)) + IDR, struct.pack(">I", len(IDR) + 1) + IDR)
-    with pytest.raises(EvidenceError, match="not laid out"):
-        signing_messages(longer)
+    assert signing_messages(longer) == 0
 
 
 @pytest.mark.parametrize("has_its_own_time", [False, True])

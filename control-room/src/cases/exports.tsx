@@ -35,15 +35,15 @@ export function OrderExport({ grant, purpose, titles }: OrderProps) {
       const cameras = ticked(form);
       // What was not changed is the grant's own stretch, to the millisecond.
       const moment = (name: "from" | "to"): string => (text(form, name) === localTime(Date.parse(grant[name])) ? grant[name] : new Date(text(form, name)).toISOString());
+      const stretch = { from: moment("from"), to: moment("to") };
       const body = {
         grant: grant.id,
         cameras,
-        from: moment("from"),
-        to: moment("to"),
+        ...stretch,
         recipient: text(form, "recipient"),
         days: Number(text(form, "days")),
         redacted: isRedacted,
-        shown: isRedacted ? places.map(sent) : [],
+        shown: isRedacted ? places.map((one) => sent(one, stretch)) : [],
       };
       tell(`${location.origin}${(await once(() => POST("/api/exports", { body }))).link}`);
     });

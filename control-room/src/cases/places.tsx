@@ -17,13 +17,14 @@ export interface Place {
 
 const EDGES = ["left", "top", "right", "bottom"] as const;
 const LONGEST_MS = 10_000; // somebody who walks is elsewhere soon
+const SECOND_MS = 1000;
 const TENTH = 10;
 
-/** As it is sent, in thousandths. */
-export const sent = ({ camera, from, to, ...edges }: Place) => ({
+/** As it is sent, in thousandths; what a form has to the second ends with the stretch, which goes to the millisecond. */
+export const sent = ({ camera, from, to, ...edges }: Place, stretch: { from: string; to: string }) => ({
   camera,
-  from: new Date(from).toISOString(),
-  to: new Date(to).toISOString(),
+  from: new Date(Math.max(Date.parse(from), Math.min(Date.parse(stretch.from), Date.parse(from) + SECOND_MS))).toISOString(),
+  to: new Date(Math.min(Date.parse(to), Math.max(Date.parse(stretch.to), Date.parse(to) - SECOND_MS))).toISOString(),
   left: Math.round(edges.left * TENTH),
   top: Math.round(edges.top * TENTH),
   right: Math.round(edges.right * TENTH),
@@ -33,8 +34,9 @@ export const sent = ({ camera, from, to, ...edges }: Place) => ({
 /** One more place: it goes on where and when the last one ends. */
 function following(places: Place[], grant: Grant): Place {
   const last = places.at(-1);
-  const start = last ? Date.parse(last.to) : Date.parse(grant.from);
-  const end = Math.max(start + 1000, Math.min(Date.parse(grant.to), start + LONGEST_MS));
+  const until = Date.parse(grant.to);
+  const start = Math.min(last ? Date.parse(last.to) : Date.parse(grant.from), until - SECOND_MS);
+  const end = Math.min(until, start + LONGEST_MS);
   const edges = last ?? { camera: grant.cameras[0] ?? "", left: 40, top: 40, right: 60, bottom: 60 };
   return { ...edges, from: localTime(start), to: localTime(end) };
 }
@@ -118,6 +120,7 @@ function Picture({ place, onPut }: { place: Place; onPut: (changed: Partial<Plac
         (event.currentTarget as HTMLElement).setPointerCapture(event.pointerId);
       }}
       onPointerMove={draw}
+      onPointerCancel={() => { begun.current = null; }}
       onPointerUp={(event) => {
         draw(event);
         begun.current = null;

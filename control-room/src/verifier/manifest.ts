@@ -97,6 +97,7 @@ const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const CAMERA = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const MOST_ABSENT = 10_000;
 const MOST_SHOWN = 1000;
+const LAST_YEAR = 2261; // later moments are beyond nanoseconds in 63 bits
 const WORDS = ["number", "city", "ledger", "operator", "recipient", "case"];
 const SAID = {
   v: "one", exported: "moment", asked_from: "moment", asked_to: "moment", ...Object.fromEntries(WORDS.map((name) => [name, "text"])),
@@ -115,14 +116,19 @@ const LEDGER: Shape = { v: "one", checkpoint: "text", export: "count", entries: 
 
 const KINDS: Record<string, (value: unknown) => boolean> = {
   one: (value) => value === 1,
-  moment: (value) => typeof value === "string" && MOMENT.test(value) && !Number.isNaN(Date.parse(value)),
+  moment: (value) => typeof value === "string" && MOMENT.test(value) && isMoment(value),
   camera: (value) => typeof value === "string" && CAMERA.test(value),
-  text: (value) => typeof value === "string",
+  text: (value) => typeof value === "string" && !/\p{Surrogate}/u.test(value),
   count: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
   ns: (value) => typeof value === "string" && NANOSECONDS.test(value),
   thousandth: (value) => KINDS["count"]!(value) && (value as number) <= 1000,
   pair: (value) => Array.isArray(value) && value.length === 2 && KINDS["count"]!(value[0]) && typeof value[1] === "string",
 };
+
+function isMoment(text: string): boolean {
+  const found = new Date(text);
+  return !Number.isNaN(found.getTime()) && found.toISOString() === text && found.getUTCFullYear() >= 1970 && found.getUTCFullYear() <= LAST_YEAR;
+}
 
 function isOf(value: unknown, shape: Shape): boolean {
   if (typeof shape === "string") return KINDS[shape]!(value);
@@ -162,7 +168,10 @@ export function readManifest(data: Uint8Array): Manifest {
   if (!shape) throw new ProofError(`${name} is not what an export has`);
   const found = read(value, data, shape, name) as Manifest;
   const isTooMuch = found.absent.length > MOST_ABSENT || (found.kind === "redacted" && found.shown.length > MOST_SHOWN);
-  if (!found.cameras.length || !found.segments.length || !found.files.length || isTooMuch) throw new ProofError("the package is of nothing");
+  if (!found.cameras.length || !found.segments.length || !found.files.length || isTooMuch) throw new ProofError("the package lists nothing, or too much");
+  for (const file of found.files) {
+    if (!(file as OriginalFilm).fragments?.length && !(file as RedactedFilm).pieces?.length) throw new ProofError(`${file.name} is of nothing`);
+  }
   return found;
 }
 

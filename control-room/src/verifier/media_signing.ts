@@ -5,6 +5,7 @@ const USER_DATA = 5;
 const SEI = 6;
 const PREVENTION = 3;
 const STOP = 0x80;
+const MDAT = 0x6d646174;
 
 /** How many such messages a recorded fragment (`moof` and `mdat`) holds; quick where there are none. */
 export function signingMessages(fragment: Uint8Array): number {
@@ -19,16 +20,30 @@ function holdsUuid(data: Uint8Array): boolean {
   return false;
 }
 
-/** The NAL units in the `mdat`, each of which stands behind its length. */
+/** The NAL units in the `mdat`, each of which stands behind its length; none where one is cut off. */
 function nalUnits(fragment: Uint8Array): Uint8Array[] {
   const view = new DataView(fragment.buffer, fragment.byteOffset, fragment.byteLength);
+  const [start, end] = media(view);
   const found: Uint8Array[] = [];
-  for (let at = view.getUint32(0) + 8; at + 4 < fragment.length; ) {
-    const size = view.getUint32(at);
-    found.push(fragment.subarray(at + 4, at + 4 + size));
-    at += 4 + size;
+  for (let at = start; at < end; ) {
+    const size = end - at >= 4 ? view.getUint32(at) : 0;
+    at += 4;
+    if (size <= 0 || size > end - at) return [];
+    found.push(fragment.subarray(at, at + size));
+    at += size;
   }
   return found;
+}
+
+/** Where the contents of the `mdat` begin and end; nothing where there is none. */
+function media(view: DataView): [start: number, end: number] {
+  for (let at = 0; view.byteLength - at >= 8; ) {
+    const size = view.getUint32(at);
+    if (size < 8 || size > view.byteLength - at) break;
+    if (view.getUint32(at + 4) === MDAT) return [at + 8, at + size];
+    at += size;
+  }
+  return [0, 0];
 }
 
 /** Without emulation prevention (7.4.1.1). */
@@ -53,7 +68,7 @@ function messages(nal: Uint8Array): number {
     const kind = number();
     const size = number();
     if (size > data.length - at) break;
-    if (kind === USER_DATA && UUID.every((byte, n) => data[at + n] === byte)) count += 1;
+    if (kind === USER_DATA && size >= UUID.length && UUID.every((byte, n) => data[at + n] === byte)) count += 1;
     at += size;
   }
   return count;

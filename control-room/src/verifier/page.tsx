@@ -7,6 +7,7 @@ import { isSigned } from "../ledger/checkpoint";
 import { Language } from "../language";
 import { coded, count, language, speak, t } from "../words";
 import type { Area, Manifest } from "./manifest";
+import { uncoveredPermille } from "./redacted";
 import type { Verdict } from "./verdict";
 import { verify } from "./verify";
 import "./page.css";
@@ -78,6 +79,7 @@ function Holds({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean)
   const cameras = manifest.cameras.map((one) => `${one.title} (${one.id})`).join(", ");
   const minutes = Math.max(1, Math.ceil(Number(verdict.lateNs) / 6e10));
   const isLate = minutes > LATE_MINUTES;
+  const hours = Math.ceil(minutes / 60);
   return (
     <>
       <dl>
@@ -90,7 +92,7 @@ function Holds({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean)
         <What manifest={manifest} cameras={cameras} />
         {manifest.absent.length > 0 && <li>{t("verify.apart")}</li>}
         {[...verdict.signed].map(([camera, signatures]) => <li key={camera}>{t("verify.signed", { camera, count: signatures })}</li>)}
-        <li>{isLate ? t("verify.late", { days: count(Math.round(minutes / 144) / 10) }) : t("verify.intime", { minutes })}</li>
+        <li>{isLate ? t("verify.late", { hours }) : t("verify.intime", { minutes })}</li>
         <li>{t("verify.logged", { entry: count(verdict.entry), at: utc(verdict.logged) })}</li>
         <li>{t("verify.tree", { size: count(checkpoint.size), key: manifest.ledger })}</li>
       </ul>
@@ -99,8 +101,8 @@ function Holds({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean)
       <h2>{t("verify.holes")}</h2>
       {verdict.holes.length ? (
         <ul id="holes">
-          {verdict.holes.map((hole) => (
-            <li key={hole.camera + hole.start}>
+          {verdict.holes.map((hole, at) => (
+            <li key={at}>
               {hole.camera}, {t("view.stretch", { from: moment(hole.start), to: moment(hole.end) })}:{" "}
               {hole.by === "nothing" ? t("verify.nothing") : hole.by === "city" ? t("verify.bycity", { why: hole.why }) : t("verify.byrecording", { why: coded("cause", hole.why) })}
             </li>
@@ -114,6 +116,7 @@ function Holds({ verdict, onKey }: { verdict: Verdict; onKey: (isOther: boolean)
         <li>{t("verify.whose")}</li>
         <li>{t("verify.clocks")}</li>
         <li>{t("verify.false")}</li>
+        <li>{t("verify.elsewhere")}</li>
         <li>{t(manifest.kind === "redacted" ? "verify.anew" : "verify.damaged")}</li>
         <li>{t("verify.split", { count: verdict.unchecked })}</li>
       </ul>
@@ -129,7 +132,8 @@ function What({ manifest, cameras }: { manifest: Manifest; cameras: string }) {
   if (manifest.kind === "redacted") {
     return (
       <>
-        <li>{t("verify.redacted", { city, cameras })}</li>
+        <li>{t("verify.redacted", { city, cameras, count: manifest.shown.length, share: count(uncoveredPermille(manifest) / 10) })}</li>
+        <li>{t("verify.unchanged")}</li>
         <li>{t("verify.bound", { count: manifest.segments.length })}</li>
       </>
     );
@@ -150,8 +154,8 @@ function Shown({ areas }: { areas: Area[] }) {
       <h2>{t("verify.shown")}</h2>
       {areas.length ? (
         <ul id="shown">
-          {areas.map((one) => (
-            <li key={one.camera + one.start_ns}>
+          {areas.map((one, at) => (
+            <li key={at}>
               {one.camera}, {t("view.stretch", { from: moment(BigInt(one.start_ns)), to: moment(BigInt(one.end_ns)) })}:{" "}
               {t("verify.place", { left: one.left / 10, top: one.top / 10, right: one.right / 10, bottom: one.bottom / 10 })}
             </li>

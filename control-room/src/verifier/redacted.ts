@@ -9,11 +9,25 @@ import type { Recorded } from "./recorded";
 import { asked, inOrder, without, type Stretch } from "./stretch";
 import type { Found, Hole } from "./verdict";
 
+const MOST_PIECE_BYTES = 64 << 20;
+
+/** How much of its pictures and its time its areas uncover, in thousandths, rounded up; what two of them share counts twice. */
+export function uncoveredPermille(manifest: Redacted): number {
+  const { start, end } = asked(manifest);
+  const part = (one: Area): bigint => (BigInt(one.end_ns) - BigInt(one.start_ns)) * BigInt((one.right - one.left) * (one.bottom - one.top));
+  const sum = manifest.shown.reduce((before, one) => before + part(one), 0n);
+  const whole = 1000n * BigInt(manifest.cameras.length) * (end - start);
+  return Math.min(1000, Number((sum + whole - 1n) / whole));
+}
+
 /** What there is of each camera, and what is missing; throws `ProofError`. */
 export async function checkRedacted(manifest: Redacted, certificate: Bytes, recorded: Recorded[], read: FilmReader): Promise<Found> {
   const cameras = new Set(manifest.cameras.map((one) => one.id));
-  if (recorded.some((one) => !cameras.has(one.camera))) throw new ProofError("a segment is of a camera that is not listed");
-  for (const area of manifest.shown) checkArea(area, cameras);
+  const streams = new Map(manifest.files.map((one) => [one.camera, one.stream]));
+  if (recorded.some((one) => !cameras.has(one.camera) || (streams.get(one.camera) ?? one.stream) !== one.stream)) {
+    throw new ProofError("a segment is of a camera that is not listed, or of another picture of it");
+  }
+  for (const area of manifest.shown) checkArea(area, cameras, asked(manifest));
   const holes: Hole[] = [];
   for (const camera of cameras) {
     const films = manifest.files.filter((one) => one.camera === camera);
@@ -25,9 +39,10 @@ export async function checkRedacted(manifest: Redacted, certificate: Bytes, reco
   return { films: manifest.files.map((film) => ({ film, startNs: BigInt(film.start_ns) })), holes, signed: new Map() };
 }
 
-function checkArea(area: Area, cameras: Set<string>): void {
-  const isOne = area.left < area.right && area.top < area.bottom && BigInt(area.start_ns) < BigInt(area.end_ns);
-  if (!isOne || !cameras.has(area.camera)) throw new ProofError("a place that is shown is none, or of a camera that is not listed");
+function checkArea(area: Area, cameras: Set<string>, { start, end }: Stretch): void {
+  const [from, to] = [BigInt(area.start_ns), BigInt(area.end_ns)];
+  const isOne = area.left < area.right && area.top < area.bottom && start <= from && from < to && to <= end;
+  if (!isOne || !cameras.has(area.camera)) throw new ProofError("a place that is shown is none, or beyond what was asked for");
 }
 
 /** What a film is of; the ledger committed to footage of its beginning and of its end. */
@@ -43,7 +58,7 @@ function spanOf(film: RedactedFilm, recorded: Recorded[]): Stretch {
 async function checkFilm(film: RedactedFilm, manifest: Redacted, certificate: Bytes, read: FilmReader): Promise<void> {
   let at = 0;
   for (const [size, digest] of film.pieces) {
-    if (size <= 0 || at + size > film.size) throw new ProofError(`a piece of ${film.name} is longer than the film`);
+    if (size <= 0 || size > MOST_PIECE_BYTES || at + size > film.size) throw new ProofError(`a piece of ${film.name} is longer than the film, or than pieces are`);
     if (hex(await sha256(await read(film, at, size))) !== hex(bytes(digest))) throw new ProofError(`a piece of ${film.name} is not what was exported`);
     at += size;
   }
@@ -51,16 +66,15 @@ async function checkFilm(film: RedactedFilm, manifest: Redacted, certificate: By
   if (at + ending.length !== film.size || !same(await read(film, at, ending.length), ending)) throw new ProofError(`${film.name} ends with something else than exports do`);
 }
 
-/** What of the asked stretch no film shows, or of which nothing was recorded, each with why. */
+/** What of the asked stretch no film shows, of which nothing was recorded, or which is covered, each with why. */
 function holesIn(camera: string, spans: Stretch[], recorded: Recorded[], manifest: Redacted): Hole[] {
+  const whole = asked(manifest);
   const footage = inOrder(recorded.filter((one) => one.camera === camera).map((one) => ({ start: one.startNs, end: one.endNs })));
-  const unseen = without(asked(manifest), spans);
-  const missing = inOrder([...unseen, ...spans.flatMap((span) => without(span, footage))]);
   const absent = inOrder(manifest.absent.filter((one) => one.camera === camera).map((one) => ({ start: BigInt(one.start_ns), end: BigInt(one.end_ns), why: one.why })));
-  return missing.flatMap((hole) => [
-    ...absent
-      .map(({ start, end, why }) => ({ camera, start: start > hole.start ? start : hole.start, end: end < hole.end ? end : hole.end, by: "city" as const, why }))
-      .filter((one) => one.start < one.end),
-    ...without(hole, absent).map((part) => ({ camera, ...part, by: "nothing" as const, why: "" })),
-  ]);
+  const told = absent
+    .map(({ start, end, why }) => ({ camera, start: start > whole.start ? start : whole.start, end: end < whole.end ? end : whole.end, by: "city" as const, why }))
+    .filter((one) => one.start < one.end);
+  const shown = without(whole, without(whole, spans)).flatMap((span) => without(span, without(span, footage)));
+  const rest = without(whole, inOrder([...shown, ...absent])).map((part) => ({ camera, ...part, by: "nothing" as const, why: "" }));
+  return inOrder([...told, ...rest]);
 }

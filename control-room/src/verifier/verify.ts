@@ -8,8 +8,8 @@ import { checkSignature } from "./certificate";
 import { readLedger, readManifest, type Committed, type Ledger, type Manifest } from "./manifest";
 import { checkOriginal } from "./original";
 import { readSegment, type Recorded } from "./recorded";
-import { checkRedacted } from "./redacted";
-import { nanoseconds } from "./stretch";
+import { checkRedacted, uncoveredPermille } from "./redacted";
+import { asked, nanoseconds } from "./stretch";
 import type { Verdict } from "./verdict";
 
 const MOST_BYTES = 64 << 20;
@@ -28,15 +28,17 @@ export async function verify(file: Blob, progress: (done: number) => void): Prom
   await checkSignature(certificate, data, await small("manifest.sig"));
   const manifest = readManifest(data);
   await checkMembers(manifest, members, small);
+  checkStretches(manifest);
   const ledger = readLedger(await small("ledger.json", MOST_BYTES));
   const checkpoint = parseCheckpoint(ledger.checkpoint);
   if (!(await isSigned(checkpoint, manifest.ledger))) throw new ProofError("the ledger's key did not sign its tree");
   const entries = await provenEntries(ledger, checkpoint, manifest);
   const told = entries.get(ledger.export)!;
   const ids = JSON.stringify(manifest.cameras.map((one) => one.id).sort());
-  const isOfIt = told["kind"] === "export" && told["manifest"] === hex(await sha256(data)) && told["certificate"] === hex(await sha256(certificate));
+  const isOfIt = told["kind"] === "export" && told["what"] === "made" && told["media"] === manifest.kind && told["manifest"] === hex(await sha256(data)) && told["certificate"] === hex(await sha256(certificate));
   const isSaid = told["export"] === manifest.number && told["from"] === manifest.asked_from && told["to"] === manifest.asked_to && JSON.stringify(told["cameras"]) === ids;
-  if (!isOfIt || !isSaid) throw new ProofError("the ledger's entry is of another export, or says something else of it");
+  const isShown = manifest.kind !== "redacted" || (told["shown"] === manifest.shown.length && told["uncovered-permille"] === uncoveredPermille(manifest));
+  if (!isOfIt || !isSaid || !isShown) throw new ProofError("the ledger's entry is of another export, or says something else of it");
   const recorded: Recorded[] = [];
   let lateNs = 0n;
   for (const segment of manifest.segments) {
@@ -71,6 +73,16 @@ async function checkMembers(manifest: Manifest, members: Map<string, Member>, sm
   if ([...members.keys()].join("\n") !== listed.join("\n")) throw new ProofError("the package does not hold what it should, in the order in which it should");
   for (const document of manifest.documents) {
     if (hex(await sha256(await small(document.name))) !== document.sha256) throw new ProofError(`${document.name} was altered`);
+  }
+}
+
+/** What was asked for is a stretch, and so is what is absent, of a camera that is listed. */
+function checkStretches(manifest: Manifest): void {
+  const { start, end } = asked(manifest);
+  const cameras = new Set(manifest.cameras.map((one) => one.id));
+  if (start >= end) throw new ProofError("the stretch that was asked for is none");
+  if (manifest.absent.some((one) => BigInt(one.start_ns) >= BigInt(one.end_ns) || !cameras.has(one.camera))) {
+    throw new ProofError("what is absent is no stretch, or of a camera that is not listed");
   }
 }
 

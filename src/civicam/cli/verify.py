@@ -65,8 +65,9 @@ def verify(
             found, *others = [verifier.verify(one, witnesses, progress) for one in files]
         if (key or witnesses) and found.manifest is None:
             raise EvidenceError("an MP4 alone is bound to no ledger: verify the whole package")
-        if key and found.manifest is not None and found.manifest.ledger != key.strip():
-            raise EvidenceError(f"the ledger is not that of the key you gave, but of {found.manifest.ledger}")
+        for one in (found, *others):
+            if key and one.manifest is not None and one.manifest.ledger != key.strip():
+                raise EvidenceError(f"the ledger is not that of the key you gave, but of {one.manifest.ledger}")
         for one in others:
             verifier.check_made_of(found, one)
     except EvidenceError as error:
@@ -83,22 +84,10 @@ def verify(
 
 def _told(found: "Verdict") -> dict[str, object]:
     told = asdict(found)
-    told["leaves"] = sorted(one.hex() for one in found.leaves)
+    told["footage"] = {leaf.hex(): spans for leaf, spans in found.footage.items()}
     manifest = found.manifest
     if manifest is not None:
-        names = (
-            "kind",
-            "number",
-            "city",
-            "ledger",
-            "exported",
-            "operator",
-            "recipient",
-            "case",
-            "asked_from",
-            "asked_to",
-        )
-        told["manifest"] = {name: getattr(manifest, name) for name in names}
+        told["manifest"] = {name: getattr(manifest, name) for name in _TOLD}
     return told
 
 

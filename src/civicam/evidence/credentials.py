@@ -59,6 +59,7 @@ class FilmClaim:
         at_ns: when it was exported.
         ledger: the key with which the city signs its ledger.
         is_redacted: what moves is covered in it, and it was coded anew.
+        shown: in how many places it shows somebody all the same.
     """
 
     name: str
@@ -70,6 +71,7 @@ class FilmClaim:
     at_ns: int
     ledger: str
     is_redacted: bool = False
+    shown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +174,14 @@ def _actions(claim: FilmClaim) -> list[dict[str, str]]:
     created = {"action": "c2pa.created", "when": moment(claim.start_ns), "digitalSourceType": _CAPTURE}
     if not claim.is_redacted:
         return [created]
+    but = f", but for {claim.shown} places in which somebody is shown" if claim.shown else ""
     edited = {
         "action": "c2pa.edited",
         "when": moment(claim.at_ns),
         "reason": "c2pa.PII.present",
-        "description": "What moves is covered, and the film is coded anew.",
+        "description": f"What moves is covered{but}.",
     }
-    return [created, edited]
+    return [created, edited, {"action": "c2pa.transcoded", "when": moment(claim.at_ns)}]
 
 
 def _make(key_path: Path, chain_path: Path, city: str, city_key: CityKey, now_ns: int) -> None:

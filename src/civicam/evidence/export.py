@@ -87,7 +87,8 @@ def package(made: Made, proof: LedgerProof, progress: Progress = lambda _: None)
     members += [(one.name, folder / one.name, one.crc32) for one in manifest.files]
     target = folder / PACKAGE
     write_package(target, members, progress)
-    shutil.rmtree(folder / FOOTAGE)
-    for path in (*(folder / name for name in small), *folder.glob(STREAMS)):
+    # What says that films are whole goes before them.
+    for path in (*folder.glob(STREAMS), *(folder / name for name in small)):
         path.unlink(missing_ok=True)
+    shutil.rmtree(folder / FOOTAGE)
     return target

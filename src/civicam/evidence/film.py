@@ -98,6 +98,7 @@ class FilmWriter:
             at_ns=order.at_ns,
             ledger=order.ledger,
             is_redacted=order.is_redacted,
+            shown=sum(area.camera == key.camera for area in order.shown),
         )
         self._pieces: list[Piece] = []
         self._places: list[tuple[int, int]] = []

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from civicam.core.errors import EvidenceError, LedgerError
 from civicam.evidence.mp4 import Labels
 from civicam.ledger.encoding import canonical, moment
+from civicam.ledger.entry import Value
 
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.sig"
@@ -23,6 +24,9 @@ STATEMENT: Final = "statement.txt"
 PRINTED: Final = "statement.pdf"
 FOOTAGE: Final = "footage/"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2262, 1, 1, tzinfo=UTC)
+"""Later ones are beyond nanoseconds in 63 bits."""
+MOST_PIECE_BYTES: Final = 64 << 20
 MOST_BYTES: Final = 64 << 20
 _NANOSECONDS: Final = "^(?:0|[1-9][0-9]{0,18})$"
 _MOST_ABSENT: Final = 10_000
@@ -202,6 +206,8 @@ def parse_moment(text: str) -> int:
         found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     except ValueError:
         raise EvidenceError("the package says a moment that is none") from None
+    if not _EPOCH <= found < _LAST:
+        raise EvidenceError("the package says a moment that no export is of")
     wall_ns = ((found - _EPOCH) // timedelta(milliseconds=1)) * 1_000_000
     if moment(wall_ns) != text:
         raise EvidenceError("the package says a moment in another way than exports do")
@@ -216,6 +222,48 @@ def reading_order(name: str) -> tuple[bool, str]:
 def unit_of(city: str) -> str:
     """What exported a film, as it says itself."""
     return f"civicam, {city}"
+
+
+def uncovered_permille(manifest: RedactedManifest) -> int:
+    """How much of its pictures and its time a redacted export's areas uncover, rounded up.
+
+    What two areas share counts twice.
+
+    Raises:
+        EvidenceError: what was asked for is no stretch.
+    """
+    window_ns = parse_moment(manifest.asked_to) - parse_moment(manifest.asked_from)
+    if window_ns <= 0:
+        raise EvidenceError("the stretch that was asked for is none")
+    parts = [
+        (int(one.end_ns) - int(one.start_ns)) * (one.right - one.left) * (one.bottom - one.top)
+        for one in manifest.shown
+    ]
+    return min(1000, -(-sum(parts) // (1000 * len(manifest.cameras) * window_ns)))
+
+
+def export_facts(manifest: AnyManifest, digest: bytes, certificate: str) -> dict[str, Value]:
+    """What the ledger's entry says of an export.
+
+    Args:
+        manifest: what it says of itself.
+        digest: SHA-256 of that.
+        certificate: SHA-256 of the one that it is signed with.
+    """
+    cameras: list[Value] = [*sorted(one.id for one in manifest.cameras)]
+    facts: dict[str, Value] = {
+        "what": "made",
+        "export": manifest.number,
+        "media": manifest.kind,
+        "manifest": digest.hex(),
+        "certificate": certificate,
+        "cameras": cameras,
+        "from": manifest.asked_from,
+        "to": manifest.asked_to,
+    }
+    if isinstance(manifest, RedactedManifest):
+        facts |= {"shown": len(manifest.shown), "uncovered-permille": uncovered_permille(manifest)}
+    return facts
 
 
 def labels_of(manifest: AnyManifest, film: FilmModel, start_ns: int) -> Labels:

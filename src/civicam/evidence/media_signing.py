@@ -10,8 +10,6 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from civicam.core.errors import EvidenceError
-
 MEDIA_SIGNING: Final = bytes.fromhex("005bc93f2d715e95ada4796f90877a6f")
 _USER_DATA_UNREGISTERED: Final = 5
 _SEI: Final = 6
@@ -27,8 +25,7 @@ def signing_messages(payload: bytes) -> int:
     Quick where there are none. The UUID is looked for as it is: emulation prevention (7.4.1.1) puts no byte into it,
     whatever stands before it, since its only zero is followed by a byte above 3.
 
-    Raises:
-        EvidenceError: the UUID is in it, and it is not laid out as recordings are.
+    In what is not laid out as recordings are there are none.
     """
     if MEDIA_SIGNING not in payload:
         return 0
@@ -40,20 +37,22 @@ def signing_messages(payload: bytes) -> int:
     )
 
 
-def _nal_units(payload: bytes) -> Iterator[bytes]:
-    """The NAL units in the `mdat`, each of which stands behind its length."""
+def _nal_units(payload: bytes) -> list[bytes]:
+    """The NAL units in the `mdat`, each of which stands behind its length; none where one is cut off."""
     at, end = _media(payload)
+    found = []
     while at < end:
         size = _LENGTH.unpack_from(payload, at)[0] if end - at >= _LENGTH.size else 0
         at += _LENGTH.size
         if not 0 < size <= end - at:
-            raise EvidenceError("a fragment's pictures are not laid out as recordings are")
-        yield payload[at : at + size]
+            return []
+        found.append(payload[at : at + size])
         at += size
+    return found
 
 
 def _media(payload: bytes) -> tuple[int, int]:
-    """Where the contents of the `mdat` begin and end."""
+    """Where the contents of the `mdat` begin and end; nothing where there is none."""
     at = 0
     while len(payload) - at >= _HEAD.size:
         size, kind = _HEAD.unpack_from(payload, at)
@@ -62,7 +61,7 @@ def _media(payload: bytes) -> tuple[int, int]:
         if kind == b"mdat":
             return at + _HEAD.size, at + size
         at += size
-    raise EvidenceError("a fragment is not laid out as recordings are")
+    return 0, 0
 
 
 def _messages(nal: bytes) -> Iterator[tuple[int, bytes]]:

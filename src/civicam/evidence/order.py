@@ -122,8 +122,8 @@ class Made:
     Attributes:
         manifest: what it says of itself.
         folder: where its files lie.
-        signed: how many signatures of their own (ONVIF Media Signing) cameras sent, where they did; they are in the
-            films as they came.
+        signed: how many messages of ONVIF Media Signing cameras sent, where they did; they are in the films as they
+            came.
     """
 
     manifest: AnyManifest

@@ -26,6 +26,7 @@ from civicam.ledger.durable import write_whole
 class _Files(BaseModel):
     """What is made of one stream so far; as JSON, it is kept until the package is made."""
 
+    made_with: str = ""
     files: list[FileModel] = Field(default_factory=list)
     segments: list[SegmentModel] = Field(default_factory=list)
     absent: list[AbsentModel] = Field(default_factory=list)
@@ -83,17 +84,18 @@ class _Stream:
         self._order, self._archive = order, archive
         self._making = making
         self._key = StreamKey(camera, order.stream)
-        self._made = _Files()
+        self._made = _Files(made_with=making.seal.fingerprint)
         self._done = making.folder / f"{camera}.{order.stream}.stream"
         self._film: _Film | None = None
         self._committed = Committed(archive.catalogue, self._key, order.window)
 
     def make(self) -> _Files:
         """All files of the stream; those of an attempt before, where it came to its end."""
-        if self._done.exists():
-            self._made = _Files.model_validate_json(self._done.read_text("utf-8"))  # written whole, and durably
-            self._making.progress(sum(one.size for one in self._made.files))
-            return self._made
+        if self._done.exists():  # written whole, and durably
+            found = _Files.model_validate_json(self._done.read_text("utf-8"))
+            if found.made_with == self._made.made_with:
+                self._making.progress(sum(one.size for one in found.files))
+                return found
         try:
             for row in self._committed.rows:
                 self._take(row)

@@ -7,13 +7,14 @@ from typing import Final, NamedTuple
 from civicam.catalogue.models import Segment
 from civicam.core.errors import EvidenceError, LedgerError, SegmentError
 from civicam.core.spans import Span
-from civicam.evidence.manifest import AnyManifest, CommittedModel, LedgerProof, parse_moment
+from civicam.evidence.manifest import AnyManifest, CommittedModel, LedgerProof, export_facts, parse_moment
 from civicam.evidence.members import decoded, decoded_hash
 from civicam.evidence.verdict import Verdict
 from civicam.footage.segment_format import (
     HEADER_START_BYTES,
     IndexEntry,
     SegmentHeader,
+    encode_header,
     header_json_bytes,
     parse_header_json,
     parse_index,
@@ -95,11 +96,8 @@ class Proven:
         """Returns if the ledger says that this very package was exported; raises EvidenceError."""
         entry = self.entries[self._export]
         manifest = self._manifest
-        told = [entry.get(name) for name in ("kind", "manifest", "certificate", "export", "cameras", "from", "to")]
-        if told != [
-            Kind.EXPORT.value, digest.hex(), sha256(certificate).hexdigest(), manifest.number,
-            sorted(one.id for one in manifest.cameras), manifest.asked_from, manifest.asked_to,
-        ]:  # fmt: skip
+        said = export_facts(manifest, digest, sha256(certificate).hexdigest()) | {"kind": Kind.EXPORT.value}
+        if any(entry.get(name) != value for name, value in said.items()):
             raise EvidenceError("the ledger's entry is of another export, or says something else of it")
         self._verdict.entry, self._verdict.logged = self._export, str(entry["at"])
 
@@ -110,8 +108,7 @@ class Proven:
             EvidenceError: it did not, or one is there twice.
         """
         found = [self._segment(one) for one in models]
-        self._verdict.leaves = frozenset(one.leaf for one in found)
-        if len(self._verdict.leaves) != len(found):
+        if len({one.leaf for one in found}) != len(found):
             raise EvidenceError("a segment is in the package twice")
         return found
 
@@ -128,6 +125,8 @@ class Proven:
             name.key, name.start_wall_ns, end_ns, name.epoch, "", segment.size, len(entries), 0,
             segment_digest(raw, index),
         )  # fmt: skip
+        if not entries or encode_header(header) != raw:
+            raise EvidenceError("a segment's header or index is not as recorders write it")
         leaf = leaf_hash(footage_leaf(row))
         self._check_segment(leaf, segment)
         return Recorded(header, sha256(raw).digest(), entries, (name.start_wall_ns, end_ns), leaf)

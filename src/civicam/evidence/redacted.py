@@ -5,14 +5,15 @@ They are made of what the ledger committed to, which the manifest says without t
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from hashlib import sha256
+from typing import Final, NamedTuple, Protocol
 
 from pydantic import BaseModel, Field
 
 from civicam.catalogue.models import Segment
 from civicam.core.errors import EvidenceError, FootageError
 from civicam.core.ids import CameraId, StreamKey
-from civicam.core.spans import Span
+from civicam.core.spans import Span, intersect
 from civicam.evidence import mp4
 from civicam.evidence.committed import Committed
 from civicam.evidence.film import Begins, FilmWriter
@@ -29,6 +30,9 @@ from civicam.evidence.order import AT_ONCE, Archive, Area, Made, Making, Order, 
 from civicam.footage.layout import SegmentName, closed_path
 from civicam.footage.reader import SegmentReader
 from civicam.ledger.durable import write_whole
+
+_LONGEST_HOLE_NS: Final = 60_000_000_000
+"""A shorter one is covered in the film, a longer one ends it."""
 
 
 class Coded(NamedTuple):
@@ -49,8 +53,12 @@ class Coded(NamedTuple):
 class FilmSource(Protocol):
     """Where redacted films come from."""
 
-    def films(self, key: StreamKey, window: Span, shown: Sequence[Area]) -> Iterator[Coded]:
-        """What there is of a stretch, by time; blocks while it decodes and codes.
+    def settings_of(self, camera: CameraId) -> str:
+        """Changes with how that camera's pictures are redacted: what was made in another way is made anew."""
+        ...
+
+    def films(self, key: StreamKey, spans: Sequence[Span], shown: Sequence[Area]) -> Iterator[Coded]:
+        """What there is of some stretches, by time, and nothing beyond them; blocks while it decodes and codes.
 
         Raises:
             CatalogueError: the catalogue cannot be read.
@@ -62,6 +70,7 @@ class FilmSource(Protocol):
 class _Files(BaseModel):
     """What is made of one stream so far; as JSON, it is kept until the package is made."""
 
+    made_with: str = ""
     files: list[RedactedModel] = Field(default_factory=list)
     segments: list[CommittedModel] = Field(default_factory=list)
     absent: list[AbsentModel] = Field(default_factory=list)
@@ -112,25 +121,42 @@ class _Stream:
         self._making = making
         self._key = StreamKey(camera, order.stream)
         self._committed = Committed(archive.catalogue, self._key, order.window)
-        self._made = _Files()
+        made_with = f"{making.seal.fingerprint} {source.settings_of(camera)}"
+        self._made = _Files(made_with=sha256(made_with.encode()).hexdigest())
         self._done = making.folder / f"{camera}.{order.stream}.stream"
 
     def make(self) -> _Files:
         """All films of the stream; those of an attempt before, where it came to its end."""
         rows = self._committed.rows
-        if self._done.exists():
-            self._making.progress(sum(row.size_bytes for row in rows))
-            return _Files.model_validate_json(self._done.read_text("utf-8"))  # written whole, and durably
-        for row in rows:
-            self._list(row)
+        if self._done.exists():  # written whole, and durably
+            found = _Files.model_validate_json(self._done.read_text("utf-8"))
+            if found.made_with == self._made.made_with:
+                self._making.progress(sum(row.size_bytes for row in rows))
+                return found
         areas = [one for one in self._order.shown if one.camera == self._key.camera]
-        for coded in self._source.films(self._key, self._order.window, areas):
+        for coded in self._source.films(self._key, self._spans(), areas):
             self._made.files.append(self._film(coded))
         write_whole(self._done, self._made.model_dump_json().encode())
         return self._made
 
-    def _list(self, row: Segment) -> None:
-        """Says of which segment it is; one that cannot be read is told as absent."""
+    def _spans(self) -> list[Span]:
+        """The stretches that films are of: where segments are whose header and index can be read."""
+        spans: list[Span] = []
+        goes_on = False
+        for row in self._committed.rows:
+            if not self._list(row):
+                goes_on = False
+                continue
+            (span,) = intersect([(row.start_wall_ns, row.end_wall_ns)], self._order.window)
+            if goes_on and span[0] - spans[-1][1] <= _LONGEST_HOLE_NS:
+                spans[-1] = spans[-1][0], max(spans[-1][1], span[1])
+            elif not spans or span[1] > spans[-1][1]:
+                spans.append((max(span[0], spans[-1][1]) if spans else span[0], span[1]))
+            goes_on = True
+        return spans
+
+    def _list(self, row: Segment) -> bool:
+        """Says of which segment it is, and what of it cannot be read; returns whether the rest can."""
         volume = self._archive.volumes.get(row.volume)
         try:
             if volume is None:
@@ -138,15 +164,29 @@ class _Stream:
             name = SegmentName.make(row.key, row.start_wall_ns, row.epoch)
             with SegmentReader.open(closed_path(volume.root, name)) as reader:
                 self._made.segments.append(self._committed.model(reader, row))
+                self._look(reader)
         except FootageError as error:
-            absent = AbsentModel(
-                camera=row.key.camera,
-                stream=row.key.stream,
-                start_ns=str(row.start_wall_ns),
-                end_ns=str(row.end_wall_ns),
-                why=error.what,
-            )
-            self._made.absent.append(absent)
+            self._absent((row.start_wall_ns, row.end_wall_ns), error.what)
+            return False
+        return True
+
+    def _look(self, reader: SegmentReader) -> None:
+        """Opens each fragment that the films are to show; those that cannot be opened are covered, and told."""
+        self._making.progress(0)
+        for number, header in enumerate(reader.headers()):
+            span = header.start_wall_ns, header.end_wall_ns
+            if not intersect([span], self._order.window):
+                continue
+            try:
+                reader.read(number, self._archive.keyring)
+            except FootageError as error:
+                self._absent(span, error.what)
+
+    def _absent(self, span: Span, why: str) -> None:
+        camera, stream = self._key
+        self._made.absent.append(
+            AbsentModel(camera=camera, stream=stream, start_ns=str(span[0]), end_ns=str(span[1]), why=why)
+        )
 
     def _film(self, coded: Coded) -> RedactedModel:
         start_ns, end_ns = coded.span

@@ -130,7 +130,7 @@ def _signed(made: Made) -> list[str]:
     if isinstance(made.manifest, RedactedManifest):
         return []
     rows = [
-        f"  {camera}: {count} signatures, in its films as it sent them; ONVIF's own validator checks them"
+        f"  {camera}: {count}, in its films as it sent them; ONVIF's own validator checks them"
         for camera, count in sorted(made.signed.items())
     ]
-    return ["Cameras that signed their own pictures (ONVIF Media Signing)", *(rows or ["  none"]), ""]
+    return ["Messages of ONVIF Media Signing, with which cameras sign their own pictures", *(rows or ["  none"]), ""]

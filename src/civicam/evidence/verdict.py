@@ -17,8 +17,8 @@ class Verdict:
         witnesses: who signed the ledger's tree as well: those whose keys were given, and who did.
         unchecked: how many signatures more stand under it, of which nothing is known.
         late_ns: how long after its end the ledger committed to some of the footage, at most.
-        leaves: of the recorded segments that it was made of, as the ledger committed to them.
-        signed: how many signatures of their own (ONVIF Media Signing) cameras sent, by camera; they were not checked.
+        footage: of each recorded segment, by what the ledger committed to, the stretches that films show.
+        signed: how many messages of ONVIF Media Signing cameras sent, by camera; they were not checked.
         holes: stretches within what was asked for that hold no footage, by camera, each with why.
         holds: what is proven, in words.
         unproven: what is not, in words.
@@ -30,7 +30,7 @@ class Verdict:
     witnesses: list[str] = field(default_factory=list)
     unchecked: int = 0
     late_ns: int = 0
-    leaves: frozenset[bytes] = frozenset()
+    footage: dict[bytes, list[Span]] = field(default_factory=dict)
     signed: dict[str, int] = field(default_factory=dict)
     holes: dict[str, list[tuple[Span, str]]] = field(default_factory=dict)
     holds: list[str] = field(default_factory=list)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from civicam.core.errors import EvidenceError
+from civicam.core.spans import intersect, total_ns, union
 from civicam.evidence import mp4
 from civicam.evidence.certificate import check_signature
 from civicam.evidence.manifest import (
@@ -24,9 +25,11 @@ from civicam.evidence.manifest import (
     AnyManifest,
     Manifest,
     RedactedManifest,
+    parse_moment,
     read_ledger,
     read_manifest,
     reading_order,
+    uncovered_permille,
 )
 from civicam.evidence.members import Members
 from civicam.evidence.proven import Proven
@@ -38,6 +41,7 @@ from civicam.ledger.note import VerifierKey
 
 Progress = Callable[[int], None]
 _MINUTE_NS: Final = 60_000_000_000
+_LONG_HOURS: Final = 72
 _LATE_NS: Final = 15 * _MINUTE_NS
 """A segment is closed within minutes, and committed to within one more; what is later is told."""
 
@@ -62,19 +66,23 @@ def verify(path: Path, witnesses: Sequence[VerifierKey] = (), progress: Progress
 
 
 def check_made_of(redacted: Verdict, original: Verdict) -> None:
-    """Adds to what holds of a redacted export that it was made of what an original one holds.
+    """Adds to what holds of a redacted export how much of it an original one shows as it was recorded.
 
     Raises:
-        EvidenceError: one of them is of the other kind, or they have no segment in common.
+        EvidenceError: one of them is of the other kind, or they show no moment in common.
     """
     if not isinstance(redacted.manifest, RedactedManifest) or not isinstance(original.manifest, Manifest):
         raise EvidenceError("a redacted export is held against an original one", fix="give the original as --original")
-    common, count = redacted.leaves & original.leaves, len(redacted.leaves)
-    if not common:
+    whole = sum(total_ns(spans) for spans in redacted.footage.values())
+    both = sum(
+        total_ns(part for span in union(original.footage.get(leaf, ())) for part in intersect(spans, span))
+        for leaf, spans in redacted.footage.items()
+    )
+    if not both:
         raise EvidenceError("the redacted export was made of other footage than that original")
     redacted.holds.append(
-        f"{len(common)} of the {count} recorded segments that this was made of are those of the original export"
-        f" {original.manifest.number}: look at both side by side."
+        f"The original export {original.manifest.number} has the recorded footage of {100 * both // whole} % of its"
+        " films' time: look at both side by side."
     )
 
 
@@ -88,7 +96,8 @@ def _verify_alone(file: BinaryIO, size_bytes: int) -> Verdict:
         ],
         unproven=[
             "Whose certificate that is: compare its SHA-256 with what the city publishes.",
-            "When it was recorded, and that nothing was cut: only the whole package tells, with the ledger's proofs.",
+            "When it was recorded, that nothing was cut, and whether it was redacted: what of that is proven, the whole"
+            " package tells, with the ledger's proofs.",
         ],
     )
 
@@ -99,6 +108,7 @@ def _verify_package(members: Members, witnesses: Sequence[VerifierKey]) -> Verdi
     check_signature(certificate, digest, members.small(SIGNATURE))
     manifest = read_manifest(data)
     _check_members(members, manifest)
+    _check_stretches(manifest)
     verdict = Verdict(manifest)
     proven = Proven(read_ledger(members.small(LEDGER, MOST_BYTES)), manifest, verdict, witnesses)
     proven.check_export(digest, certificate)
@@ -128,6 +138,15 @@ def _check_members(members: Members, manifest: AnyManifest) -> None:
             raise EvidenceError(f"{document.name} was altered")
 
 
+def _check_stretches(manifest: AnyManifest) -> None:
+    """What was asked for is a stretch, and so is what is absent, of a camera that is listed."""
+    if parse_moment(manifest.asked_from) >= parse_moment(manifest.asked_to):
+        raise EvidenceError("the stretch that was asked for is none")
+    cameras = {one.id for one in manifest.cameras}
+    if any(int(one.start_ns) >= int(one.end_ns) or one.camera not in cameras for one in manifest.absent):
+        raise EvidenceError("what is absent is no stretch, or of a camera that is not listed")
+
+
 def _check_names(manifest: AnyManifest) -> None:
     """Cameras and films are called as exports call them, and there is one picture of each camera."""
     cameras = [one.id for one in manifest.cameras]
@@ -149,7 +168,8 @@ def _cameras(manifest: AnyManifest) -> str:
 def _when(late_ns: int) -> str:
     if late_ns <= _LATE_NS:
         return f"within {max(1, -(-late_ns // _MINUTE_NS))} minutes of its end"
-    return f"up to {late_ns / (1440 * _MINUTE_NS):.1f} days after its end"
+    hours = -(-late_ns // (60 * _MINUTE_NS))
+    return f"up to {hours} hours after its end" if hours < _LONG_HOURS else f"up to {hours // 24} days after its end"
 
 
 def _original_holds(manifest: Manifest, verdict: Verdict) -> list[str]:
@@ -162,35 +182,42 @@ def _original_holds(manifest: Manifest, verdict: Verdict) -> list[str]:
         " why.",
         f"The city's ledger committed to each piece {_when(verdict.late_ns)}.",
         *(
-            f"{camera} signed its own pictures (ONVIF Media Signing): {count} signatures are in its films as it sent"
-            " them. Whether they hold was not looked at here: ONVIF's own validator tells."
+            f"{count} messages of ONVIF Media Signing are in the films of {camera} as it sent them. Whether they are"
+            " signatures, and hold, was not looked at: ONVIF's own validator tells."
             for camera, count in sorted(verdict.signed.items())
         ),
     ]
 
 
 def _redacted_holds(manifest: RedactedManifest, verdict: Verdict) -> list[str]:
-    shown = (
-        f" In {len(manifest.shown)} places, which the manifest lists, it shows the person who asked for it."
-        if manifest.shown else ""
-    )  # fmt: skip
     return [
-        f"{manifest.city} made this of what it recorded with {_cameras(manifest)}: coded anew, with what moves covered."
-        f"{shown}",
+        f"{manifest.city} signed this, and says that it made it of what it recorded with {_cameras(manifest)}: coded"
+        f" anew, with what moves covered{_but_for(manifest)}.",
+        "No byte of its films was changed since.",
         f"It is bound to {len(manifest.segments)} recorded segments, to each of which the city's ledger committed"
         f" {_when(verdict.late_ns)}. Whoever has the original export can hold it against this one (--original).",
-        "No byte of its films was changed since.",
     ]
+
+
+def _but_for(manifest: RedactedManifest) -> str:
+    """How much of it shows somebody, as the city says."""
+    if not manifest.shown:
+        return ""
+    count, permille = len(manifest.shown), uncovered_permille(manifest)
+    places = "a place" if count == 1 else f"{count} places"
+    return f" but for {places} in which it shows who asked: {permille / 10:g} % of its pictures and its time"
 
 
 _ORIGINAL_UNPROVEN: Final = (
     "Whose key that is: compare it with what the city publishes, and ask a witness whether it saw the same ledger.",
     "That the camera's clock and the city's were right, and that the camera filmed what it seems to.",
     "That the city did not write false footage down when it was recorded.",
+    "What the films' Content Credentials say, which other programs read: they were not looked at here.",
     "That nothing was there that the recording itself tells as missing: what came damaged may have been left out.",
 )
 _REDACTED_UNPROVEN: Final = (
-    "That its pictures show what was recorded: they were coded anew. The original export of the same stretch tells.",
+    "That its pictures show what was recorded, that what moves is covered in them, and who is shown where it is not:"
+    " they were coded anew. The original export of the same stretch tells.",
     *_ORIGINAL_UNPROVEN[:-1],
 )
 

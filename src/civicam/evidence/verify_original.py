@@ -53,6 +53,12 @@ def check_original(members: Members, manifest: Manifest, certificate: bytes, pro
     verified: dict[str, list[_Fragment]] = {}
     for one in manifest.files:
         verified.setdefault(one.camera, []).extend(films.check(one))
+    for fragments in verified.values():
+        for fragment in fragments:
+            header = fragment.framed.header
+            if not header.is_damaged:
+                stretch = (header.start_wall_ns, header.end_wall_ns)
+                verdict.footage.setdefault(recorded[fragment.segment].leaf, []).append(stretch)
     verdict.signed = {camera: count for camera, count in films.signed.items() if count}
     for camera in manifest.cameras:
         verdict.holes[camera.id] = _Story(camera.id, recorded, manifest).holes(verified.get(camera.id, []))
@@ -129,7 +135,7 @@ def _check_fragment(data: bytes, place: int, framed: Framed, raw: bytes, source:
     """A fragment, sealed again, is what the index of its segment says."""
     if place < 0 or len(data) != framed.ciphertext_bytes or framed.sequence >= len(source.recorded.entries):
         raise EvidenceError(f"{where} is cut off, or of no place in its segment")
-    payload = mp4.placed(data, framed.header.start_90k)
+    payload = mp4.placed(data, max(framed.header.start_90k, 0))
     if mp4.place_in(data) != place:
         raise EvidenceError(f"{where} does not stand where it was recorded")
     sealed = source.aead.encrypt(nonce(framed.sequence), payload, source.recorded.header_digest + raw)

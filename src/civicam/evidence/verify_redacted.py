@@ -11,7 +11,14 @@ from civicam.core.errors import EvidenceError
 from civicam.core.spans import Span, intersect, subtract, union
 from civicam.evidence import mp4
 from civicam.evidence.certificate import check_signature
-from civicam.evidence.manifest import AreaModel, RedactedManifest, RedactedModel, labels_of, parse_moment
+from civicam.evidence.manifest import (
+    MOST_PIECE_BYTES,
+    AreaModel,
+    RedactedManifest,
+    RedactedModel,
+    labels_of,
+    parse_moment,
+)
 from civicam.evidence.members import Members, decoded, decoded_hash
 from civicam.evidence.proven import Proven, Recorded
 from civicam.evidence.verdict import Verdict
@@ -28,10 +35,13 @@ def check_redacted(
     """
     recorded = proven.segments(manifest.segments)
     cameras = {one.id for one in manifest.cameras}
-    if not {one.header.name.camera for one in recorded} <= cameras:
-        raise EvidenceError("a segment is of a camera that is not listed")
+    streams = {one.camera: one.stream for one in manifest.files}
+    for name in (one.header.name for one in recorded):
+        if name.camera not in cameras or streams.get(name.camera, name.stream) != name.stream:
+            raise EvidenceError("a segment is of a camera that is not listed, or of another picture of it")
+    asked = parse_moment(manifest.asked_from), parse_moment(manifest.asked_to)
     for area in manifest.shown:
-        _check_area(area, cameras)
+        _check_area(area, cameras, asked)
     for camera in sorted(cameras):
         films = [one for one in manifest.files if one.camera == camera]
         spans = [_span_of(one, recorded) for one in films]
@@ -39,13 +49,16 @@ def check_redacted(
             raise EvidenceError(f"the films of {camera} are not in order")
         for one in films:
             _check_film(members, manifest, certificate, one)
-        verdict.holes[camera] = _holes(camera, spans, recorded, manifest)
+        own = [one for one in recorded if one.header.name.camera == camera]
+        for segment in own:
+            verdict.footage[segment.leaf] = [part for span in spans for part in intersect([span], segment.span)]
+        verdict.holes[camera] = _holes(camera, spans, own, manifest)
 
 
-def _check_area(area: AreaModel, cameras: set[str]) -> None:
-    is_one = area.left < area.right and area.top < area.bottom and int(area.start_ns) < int(area.end_ns)
-    if area.camera not in cameras or not is_one:
-        raise EvidenceError("a place that is shown is none, or of a camera that is not listed")
+def _check_area(area: AreaModel, cameras: set[str], asked: Span) -> None:
+    is_within = asked[0] <= int(area.start_ns) < int(area.end_ns) <= asked[1]
+    if area.camera not in cameras or not (is_within and area.left < area.right and area.top < area.bottom):
+        raise EvidenceError("a place that is shown is none, or beyond what was asked for")
 
 
 def _span_of(one: RedactedModel, recorded: list[Recorded]) -> Span:
@@ -68,8 +81,8 @@ def _check_film(members: Members, manifest: RedactedManifest, certificate: bytes
     at, digest = members.film(one), sha256()
     left = one.size
     for size, wanted in one.pieces:
-        if not 0 < size <= left:
-            raise EvidenceError(f"a piece of {one.name} is longer than the film")
+        if not 0 < size <= min(left, MOST_PIECE_BYTES):
+            raise EvidenceError(f"a piece of {one.name} is longer than the film, or than pieces are")
         data = members.read(at, size)
         if sha256(data).digest() != decoded_hash(wanted):
             raise EvidenceError(f"a piece of {one.name} is not what was exported")
@@ -86,11 +99,10 @@ def _check_film(members: Members, manifest: RedactedManifest, certificate: bytes
 def _holes(
     camera: str, spans: list[Span], recorded: list[Recorded], manifest: RedactedManifest
 ) -> list[tuple[Span, str]]:
-    """What of the asked stretch no film shows, or of which nothing was recorded, each with why."""
+    """What of the asked stretch no film shows, of which nothing was recorded, or which is covered, each with why."""
     asked = parse_moment(manifest.asked_from), parse_moment(manifest.asked_to)
-    footage = [one.span for one in recorded if one.header.name.camera == camera]
-    missing = union([*subtract([asked], spans), *subtract([asked], union(footage))])
+    missing = union([*subtract([asked], spans), *subtract([asked], union(one.span for one in recorded))])
     absent = [((int(one.start_ns), int(one.end_ns)), one.why) for one in manifest.absent if one.camera == camera]
-    told = [(part, f"by the city: {why}") for span, why in absent for part in intersect(missing, span)]
+    told = [(part, f"by the city: {why}") for span, why in absent for part in intersect([span], asked)]
     rest = subtract(missing, union([span for span, _ in absent]))
     return sorted([*told, *((part, "nothing of it is in the package") for part in rest)])

@@ -119,9 +119,9 @@ class CodedStretch:
     data: tuple[bytes, ...]
     size_bytes: int
 
-    def media_segment(self, start_90k: int) -> bytes:
-        """It as `moof` and `mdat`, `start_90k` after the player's zero."""
-        return fragment(1, start_90k, self.rows, self.data)
+    def media_segment(self, start_90k: int, sequence: int = 1) -> bytes:
+        """It as `moof` and `mdat`, `start_90k` after the player's zero; of a film it is that fragment (8.8.5)."""
+        return fragment(sequence, start_90k, self.rows, self.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,6 @@ from civicam.redaction.settings import RedactionSettings, Shown
 from civicam.vision.model_store import ModelStore
 
 _PIECE_NS: Final = 4_000_000_000
-_LONGEST_HOLE_NS: Final = 60_000_000_000
-"""A shorter one is covered in the film, a longer one ends it."""
 _THOUSANDTHS: Final = 1000
 
 
@@ -34,31 +32,38 @@ class RedactedFilms:
     ) -> None:
         self._archive, self._store, self._settings_of = archive, store, settings_of
 
-    def films(self, key: StreamKey, window: Span, shown: Sequence[Area]) -> Iterator[Coded]:
+    def settings_of(self, camera: CameraId) -> str:
+        """See `FilmSource`."""
+        return repr(self._settings_of(camera))
+
+    def films(self, key: StreamKey, spans: Sequence[Span], shown: Sequence[Area]) -> Iterator[Coded]:
         """See `FilmSource`."""
         settings = replace(self._settings_of(key.camera), shown=tuple(_shown(one) for one in shown))
         scenes = StoredScenes(self._store, lambda _: settings)
         playback = Playback(self._archive, scenes, PlaybackLimits(cache_bytes=0, scenes=1))
-        for span, size in self._runs(key, window):
-            yield Coded(span, initialisation(size).data, _fragments(playback, key, span, size))
+        for window in spans:
+            for span, size in self._runs(key, window):
+                yield Coded(span, initialisation(size).data, _fragments(playback, key, span, size))
 
     def _runs(self, key: StreamKey, window: Span) -> list[tuple[Span, tuple[int, int]]]:
-        """Stretches of footage of one size, without long holes."""
+        """A stretch in parts of one size; where footage overlaps, a clock was set back, and the first one goes on."""
         runs: list[tuple[Span, tuple[int, int]]] = []
-        for (start_ns, end_ns), found in self._archive.sizes(key, window):
-            span, size = (max(start_ns, window[0]), min(end_ns, window[1])), even(found)
-            if runs and runs[-1][1] == size and span[0] - runs[-1][0][1] <= _LONGEST_HOLE_NS:
-                runs[-1] = (runs[-1][0][0], max(runs[-1][0][1], span[1])), size
-            else:
-                runs.append((span, size))
+        for span, found in self._archive.sizes(key, window):
+            size = even(found)
+            start_ns = max(span[0], window[0], runs[-1][0][1] if runs else 0)
+            end_ns = min(span[1], window[1])
+            if start_ns < end_ns and runs and runs[-1][1] == size:
+                runs[-1] = (runs[-1][0][0], end_ns), size
+            elif start_ns < end_ns:
+                runs.append(((start_ns, end_ns), size))
         return runs
 
 
 def _fragments(playback: Playback, key: StreamKey, span: Span, size: tuple[int, int]) -> Iterator[tuple[int, bytes]]:
-    for start_ns in range(span[0], span[1], _PIECE_NS):
+    for sequence, start_ns in enumerate(range(span[0], span[1], _PIECE_NS), 1):
         window = start_ns, min(start_ns + _PIECE_NS, span[1])
         place_90k = place_of(start_ns, span[0])
-        yield place_90k, playback.stretch(Request(key, window, 1.0, size)).media_segment(place_90k)
+        yield place_90k, playback.stretch(Request(key, window, 1.0, size)).media_segment(place_90k, sequence)
 
 
 def _shown(area: Area) -> Shown:

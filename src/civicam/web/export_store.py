@@ -87,18 +87,20 @@ class ExportStore:
         """Where an export lies."""
         return self._root / str(number)
 
+    def add(self, one: Export) -> None:
+        """Keeps a new order; raises what `save` does."""
+        self.folder(one.number).mkdir(mode=0o700, parents=True)
+        (self._root / _COUNTER).write_text(str(one.number), "utf-8")
+        self.last = one.number
+        self.save(one)
+
     def save(self, one: Export) -> None:
         """Keeps what was ordered, and how far it is.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: it cannot be written, or was deleted meanwhile.
             KeyMissingError: who ordered it was forgotten.
         """
-        folder = self.folder(one.number)
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-            (self._root / _COUNTER).write_text(str(one.number), "utf-8")
-            self.last = max(self.last, one.number)
         plain = json.dumps(
             {"order": asdict(one.order), "grant": one.grant, "until_ns": one.until_ns, "secret": one.secret,
              "state": one.state, "received": one.received, "total_bytes": one.total_bytes, "why": one.why,
@@ -106,12 +108,13 @@ class ExportStore:
         ).encode()  # fmt: skip
         sealed = self._keys.seal(one.person, plain, f"{_CONTEXT}:{one.number}")
         kept = {"person": one.person, "sealed": base64.b64encode(sealed).decode()}
-        write_whole(folder / _ORDER, json.dumps(kept).encode(), 0o600)
+        write_whole(self.folder(one.number) / _ORDER, json.dumps(kept).encode(), 0o600)
 
     def clear(self, one: Export) -> None:
         """Takes away what was made of an export that failed, and keeps that it did, unless who ordered it is gone."""
         self.remove(one.number)
         try:
+            self.folder(one.number).mkdir(mode=0o700)
             self.save(one)
         except (CivicamError, OSError) as error:
             sys.stderr.write(f"civicam web: export {one.number}: {error}\n")

@@ -39,12 +39,11 @@ from civicam.evidence import export, original, redacted
 from civicam.evidence.certificate import fingerprint_in, open_seal
 from civicam.evidence.credentials import authority_in, open_credentials
 from civicam.evidence.export import PACKAGE
-from civicam.evidence.manifest import PRINTED, STATEMENT
+from civicam.evidence.manifest import PRINTED, STATEMENT, AnyManifest, export_facts
 from civicam.evidence.order import MOST_NS, Archive, Area, Made, Making, Order, bytes_of
 from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
-from civicam.ledger.encoding import moment
 from civicam.ledger.entry import Draft, Kind, Part, Value
 from civicam.ledger.log import LedgerFolder, read_verifier
 from civicam.ledger.published import read_published
@@ -210,7 +209,7 @@ class Exports:
             now_ns + wanted.lasts_ns,
             sha256(secret.encode()).hexdigest(),
         )
-        await self._on(lambda: self._store.save(made))
+        await self._on(lambda: self._store.add(made))
         self._known[number] = made
         self._waiting.put_nowait(number)
         return made, secret
@@ -246,7 +245,10 @@ class Exports:
         path = self._store.folder(found.number) / PACKAGE
         if found.state is not ExportState.READY or not path.exists():
             raise NotFoundError("the package is not ready", fix="try again in a while")
-        if await self._step(found, "given out"):
+        is_new = await self._step(found, "given out")
+        if self._known.get(found.number) is not found:
+            raise NotFoundError("it was taken back just now", fix="ask whoever sent the link")
+        if is_new:
             found.received += 1
             await self._on(lambda: self._store.save(found))
         if fetched(self._office.state, found.number, self._office.clock.wall_ns()).rows:
@@ -336,11 +338,18 @@ class Exports:
     async def _make(self, one: Export) -> None:
         """All of it. Whoever lost the grant meanwhile gets nothing."""
         folder = self._store.folder(one.number)
+        # A package that is there is whole, and its entry was durable before.
+        if one.entry is None or not await self._on((folder / PACKAGE).exists):
+            await self._packed(one, folder)
+        one.state, one.done_bytes = ExportState.READY, one.total_bytes
+        await self._on(lambda: self._store.save(one))
+
+    async def _packed(self, one: Export, folder: Path) -> None:
         made, digest, fingerprint = await self._filmed(one, folder)
         if not self._may_leave(one):
             raise NotAllowedError("the grant was ended before the export was made")
         if one.entry is None or one.manifest != digest.hex():
-            receipt = await self._office.write(_made_draft(one, digest, fingerprint))
+            receipt = await self._office.write(_made_draft(one, made.manifest, digest, fingerprint))
             one.entry, one.manifest = receipt.index, digest.hex()
             await self._on(lambda: self._store.save(one))
         index = one.entry
@@ -352,8 +361,6 @@ class Exports:
         entries = export.entries_of(made.manifest)
         proof = await self._on(lambda: export.prove(published, index, entries))
         await self._on_making(lambda: export.package(made, proof))
-        one.state, one.done_bytes = ExportState.READY, one.total_bytes
-        await self._on(lambda: self._store.save(one))
 
     async def _filmed(self, one: Export, folder: Path) -> tuple[Made, bytes, str]:
         """The files and the manifest, once all of the stretch is closed and written down."""
@@ -405,7 +412,7 @@ class Exports:
             now_ns = self._office.clock.wall_ns()
             for one in list(self._known.values()):
                 is_over = one.until_ns <= now_ns or not self._office.keys.is_known(one.person)
-                if is_over and one.state is not ExportState.MAKING:
+                if is_over and one.state is not ExportState.MAKING and one.number in self._known:
                     self._known.pop(one.number)
                     await self._on(partial(self._store.remove, one.number))
             await self._office.clock.sleep(_LAPSE_EVERY_S)
@@ -429,22 +436,10 @@ def _check_shown(wanted: Wanted) -> None:
             raise RequestError("a place that is shown is a rectangle in one of the cameras, and within the stretch")
 
 
-def _made_draft(one: Export, digest: bytes, fingerprint: str) -> Draft:
+def _made_draft(one: Export, manifest: AnyManifest, digest: bytes, fingerprint: str) -> Draft:
     """The entry that says what was exported; for whom and what for, the exporter's part says."""
     order = one.order
-    facts: dict[str, Value] = {
-        "what": "made",
-        "export": str(one.number),
-        "manifest": digest.hex(),
-        "certificate": fingerprint,
-        "grant": one.grant,
-        "media": "redacted" if order.is_redacted else "original",
-        "cameras": list(order.cameras),
-        "from": moment(order.window[0]),
-        "to": moment(order.window[1]),
-    }
-    if order.is_redacted:
-        facts["shown"] = len(order.shown)
+    facts = export_facts(manifest, digest, fingerprint) | {"grant": one.grant}
     return Draft(
         Kind.EXPORT, facts, {"exported-by": Part(one.person, {"recipient": order.recipient, "case": order.case})}
     )
