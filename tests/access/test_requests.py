@@ -171,7 +171,9 @@ def test_a_refusal_states_its_reason_closes_the_case_and_is_handed_over() -> Non
     refused = state.put(change.rows)
     assert refused.cases["R-1"].closed_ns == NOW
     (draft,) = [one for one in change.drafts if one.kind is Kind.REQUEST]
-    assert (draft.facts["reason"], draft.parts["resident"].facts) == ("no-footage", {"words": WORDS.words})
+    told = draft.parts["resident"].facts
+    assert (draft.facts["reason"], told["words"], told["cameras"]) == ("no-footage", WORDS.words, NORTH)
+    assert {"cameras", "from", "to"}.isdisjoint(draft.facts)  # where they were is theirs, and is forgotten
     got = requests.received(refused, WHO, 1, NOW + S)
     assert (what(got), got.drafts[0].facts["how"]) == (["received"], "handed over")
     agains: list[Callable[[], Change]] = [
@@ -182,6 +184,34 @@ def test_a_refusal_states_its_reason_closes_the_case_and_is_handed_over() -> Non
     for again in agains:
         with pytest.raises(AccessError):
             again()
+
+
+def test_footage_is_held_until_after_the_answer_is_due_however_long_that_takes() -> None:
+    state, request = taken()
+    (hold,) = state.holds.values()
+    extended = requests.extend(state, WHO, 1, WORDS, NOW, zone=ZONE)
+    later = state.put(extended.rows)
+    assert later.requests[1].due_ns > request.due_ns
+    assert later.holds[hold.id].review_ns > later.requests[1].due_ns
+    assert [one.facts["what"] for one in extended.drafts if one.kind is Kind.HOLD] == ["prolonged"]
+
+
+def test_until_it_is_received_another_export_may_be_the_answer() -> None:
+    state, _ = taken()
+    first = state.put(requests.answer(state, WHO, 1, 7, NOW).rows)
+    second = first.put(requests.answer(first, WHO, 1, 8, NOW + DAY).rows)
+    assert (second.requests[1].export, second.requests[1].decided_ns) == (8, NOW)
+    assert requests.fetched(second, 7, NOW).rows == ()
+    got = second.put(requests.fetched(second, 8, NOW + DAY).rows)
+    with pytest.raises(AccessError, match="nothing of it waits"):
+        requests.answer(got, WHO, 1, 9, NOW + DAY)
+
+
+def test_footage_whose_hold_was_refused_is_not_held() -> None:
+    state, request = taken()
+    assert requests.is_held(state, request)
+    refused = state.put(holds.refuse(state, Who(ANVAR), 1, NOW).rows)
+    assert not requests.is_held(refused, request)
 
 
 def test_nobody_closes_the_case_of_somebody_who_waits() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.citykey import CityKey
+from civicam.evidence.order import Order
 from civicam.evidence.redacted import Coded
 from civicam.player.archive_reader import ArchiveReader
 from civicam.player.redacted_film import RedactedFilms
@@ -18,6 +19,10 @@ from civicam.vision.model_store import ModelStore
 from tests.fakes.recorded import KEYS, START_NS, Recorded, S
 
 KEY = KEYS[0]
+ORDER = Order(
+    number="1", city="Khujand", ledger="", operator="", recipient="", case="", window=(START_NS, START_NS + 200 * S),
+    cameras=(KEY.camera,), stream=KEY.stream, at_ns=0, is_redacted=True,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +55,7 @@ def times(one: Coded) -> list[float]:
 
 def test_each_stretch_is_a_film_and_a_hole_within_one_is_covered(films: RedactedFilms) -> None:
     found = list(
-        films.films(KEY, [(START_NS + 20 * S, START_NS + 60 * S), (START_NS + 180 * S, START_NS + 200 * S)], ())
+        films.films(KEY, [(START_NS + 20 * S, START_NS + 60 * S), (START_NS + 180 * S, START_NS + 200 * S)], ORDER)
     )
     assert [seconds(one) for one in found] == [(20, 60), (180, 200)]
     shown = times(found[0])
@@ -60,11 +65,11 @@ def test_each_stretch_is_a_film_and_a_hole_within_one_is_covered(films: Redacted
 
 
 def test_a_film_is_exactly_of_what_was_asked_for(films: RedactedFilms) -> None:
-    (one,) = films.films(KEY, [(START_NS + 3 * S + 500_000_000, START_NS + 5 * S)], ())
+    (one,) = films.films(KEY, [(START_NS + 3 * S + 500_000_000, START_NS + 5 * S)], ORDER)
     assert one.span == (START_NS + 3 * S + 500_000_000, START_NS + 5 * S)
     (place,) = [place for place, _ in one.fragments]
     assert place == 0
 
 
 def test_where_nothing_was_recorded_there_is_no_film(films: RedactedFilms) -> None:
-    assert list(films.films(KEY, [(START_NS + 100 * S, START_NS + 170 * S)], ())) == []
+    assert list(films.films(KEY, [(START_NS + 100 * S, START_NS + 170 * S)], ORDER)) == []

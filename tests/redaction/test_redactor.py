@@ -12,7 +12,7 @@ from civicam.redaction.background import BackgroundModel
 from civicam.redaction.picture import Picture
 from civicam.redaction.redacted import CELL_PX, FullCover
 from civicam.redaction.redactor import Redactor
-from civicam.redaction.settings import Cover, RedactionSettings, Shown
+from civicam.redaction.settings import Cover, Rectangle, RedactionSettings
 from tests.redaction.place import Box, Place
 
 PERSON: Box = (150, 60, 166, 100)
@@ -57,7 +57,7 @@ def test_the_scene_is_shown_as_it_is_and_a_person_is_not() -> None:
 
 def test_who_asked_for_footage_of_themselves_is_shown_there_and_then_alone() -> None:
     place = Place()
-    shown = Shown(round((place.start_s + 1) * 1e9), round((place.start_s + 2) * 1e9), 0.45, 0.2, 0.55, 0.7)
+    shown = Rectangle(round((place.start_s + 1) * 1e9), round((place.start_s + 2) * 1e9), 0.45, 0.2, 0.55, 0.7)
     redactor = warm(place, shown=(shown,))
     other: Box = (40, 60, 56, 100)
     for at_s, is_shown in ((0.9, False), (1.0, True), (1.9, True), (2.0, False)):
@@ -69,7 +69,7 @@ def test_who_asked_for_footage_of_themselves_is_shown_there_and_then_alone() -> 
 
 def test_what_is_always_covered_is_so_where_somebody_is_shown_too() -> None:
     place = Place()
-    shown = (Shown(0, 2**62, 0.0, 0.0, 1.0, 1.0),)
+    shown = (Rectangle(0, 2**62, 0.0, 0.0, 1.0, 1.0),)
     for kind in ("masks", "always"):
         redacted = warm(place, shown=shown, **{kind: (CORNER,)}).redact(place.picture(1))
         assert np.all(redacted.picture.y[:30, :56] == 96)
@@ -83,7 +83,7 @@ def test_what_is_always_covered_is_so_where_somebody_is_shown_too() -> None:
 )
 def test_a_place_that_is_none_is_refused(wrong: tuple[int, int, float, float, float, float]) -> None:
     with pytest.raises(RedactionError):
-        RedactionSettings(shown=(Shown(*wrong),))
+        RedactionSettings(shown=(Rectangle(*wrong),))
 
 
 def test_no_memory_of_the_source_leaves() -> None:

@@ -20,7 +20,8 @@ from civicam.ledger.entry import Kind
 from civicam.ledger.published import read_published
 from civicam.upkeep.written import footage_draft, footage_leaves
 from civicam.web.bearer import Caller
-from civicam.web.exports import Exports, Wanted
+from civicam.web.export_wanted import Wanted
+from civicam.web.exports import Exports
 from civicam.web.gate import moment
 from tests.access.house import Somebody
 from tests.fakes.recorded import START_NS, S
@@ -109,6 +110,8 @@ async def test_a_redacted_export_holds_and_says_where_it_shows_somebody(tmp_path
     [
         {"redacted": False},
         {"shown": [PLACE | {"left": 500}]},
+        {"shown": [PLACE | {"right": 800, "bottom": 800}]},
+        {"covered": [PLACE | {"left": 500}]},
         {"shown": [PLACE | {"camera": "somoni-01"}]},
         {"shown": [PLACE | {"to": moment(START_NS + 31 * S)}]},
         {"shown": [PLACE | {"right": 1001}]},

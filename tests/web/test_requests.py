@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from civicam.access import roles
 from civicam.access.deadline import due_ns
-from civicam.access.models import Role
+from civicam.access.models import ChangeKind, Role
 from civicam.access.requests import FORGOTTEN_NS
 from civicam.catalogue.catalogue import Catalogue
 from civicam.core.ids import CameraId
@@ -51,7 +52,7 @@ async def opened(folder: Path) -> AsyncIterator[tuple[Served, Somebody, Somebody
 
 
 def wanted(web: Served, **changes: Any) -> dict[str, Any]:
-    received = {"received": moment(web.clock.wall_ns() - DAY), "legal_reference": "GDPR, Art. 15"}
+    received = {"received": moment(web.clock.wall_ns() - DAY)[:10], "legal_reference": "GDPR, Art. 15"}
     return NIGORA | WINDOW | {"cameras": [CAMERA]} | received | changes
 
 
@@ -119,11 +120,74 @@ async def test_nothing_but_a_ready_redacted_export_of_its_own_case_answers_a_req
     async with opened(tmp_path) as (web, investigator, approver):
         first, second = await taken(web, investigator), await taken(web, investigator)
         export, _ = await exported(web, investigator, approver, f"R-{first}")
-        original, _ = await exported(web, investigator, approver, f"R-{first}", is_redacted=False)
-        for number, of in ((second, export), (first, original), (first, original + 1)):
+        for number, of in ((second, export), (first, export + 1)):
             answer = await post(web, f"/api/requests/{number}/answer", investigator, {"export": of})
             assert (answer.status_code, f"R-{number}" in answer.text) == (400, True)
         assert said(web) == ["taken in", "taken in"]
+
+
+async def test_a_resident_gets_no_footage_in_which_others_are_seen(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (web, investigator, approver):
+        number = await taken(web, investigator)
+        body = WINDOW | {"cameras": [CAMERA], "reason": "a resident asks for it", "case": f"R-{number}"}
+        grant = (await post(web, "/api/grants", investigator, body)).json()["id"]
+        assert (await post(web, f"/api/grants/{grant}/approve", approver)).status_code == 204
+        order = WINDOW | {"grant": grant, "cameras": [CAMERA], "recipient": "whoever asked", "days": 1}
+        answer = await post(web, "/api/exports", investigator, order)
+        assert (answer.status_code, "others are covered" in answer.text) == (400, True)
+
+
+async def test_an_export_that_is_gone_is_no_answer_and_another_one_takes_its_place(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (web, investigator, approver):
+        number = await taken(web, investigator)
+        path = f"/api/requests/{number}/answer"
+        first, link = await exported(web, investigator, approver, f"R-{number}")
+        assert (await post(web, path, investigator, {"export": first})).status_code == 204
+        assert (await post(web, f"/api/exports/{first}/withdraw", investigator)).status_code == 204
+        assert (await web.client.get(f"{link}/package")).status_code == 404
+        (told,) = await listed(web, investigator)
+        assert (told["state"], told["export"], told["exports"]) == ("answered", first, [])
+        assert (await post(web, path, investigator, {"export": first})).status_code == 400
+        second, link = await exported(web, investigator, approver, f"R-{number}")
+        assert (await post(web, path, investigator, {"export": second})).status_code == 204
+        assert (await web.client.get(f"{link}/package")).status_code == 200
+        assert (await listed(web, investigator))[0]["received_answer"] is not None
+
+
+async def test_who_looks_at_the_package_before_it_is_handed_on_has_not_received_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (web, investigator, approver):
+        number = await taken(web, investigator)
+        export, link = await exported(web, investigator, approver, f"R-{number}")
+        await post(web, f"/api/requests/{number}/answer", investigator, {"export": export})
+        look = await get(web, f"/api/exports/{export}/package", investigator)
+        assert (look.status_code, look.content[:2]) == (200, b"PK")
+        assert (await get(web, f"/api/exports/{export}/package", approver)).status_code == 403
+        head = await web.client.head(f"{link}/package")
+        assert (head.status_code, head.headers["content-length"]) == (200, str(len(look.content)))
+        assert (await listed(web, investigator))[0]["received_answer"] is None
+        assert (await get(web, "/api/exports", investigator)).json()[0]["received"] == 0
+        steps = [one.facts["what"] for one in web.ledger.drafts if one.kind is Kind.EXPORT]
+        assert steps == ["made", "looked at"]
+
+
+async def test_closing_the_case_ends_the_link_and_takes_the_package_away(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (web, investigator, approver):
+        number = await taken(web, investigator)
+        _, link = await exported(web, investigator, approver, f"R-{number}")
+        refusal = WORDS | {"reason": "rights-of-others"}
+        assert (await post(web, f"/api/requests/{number}/refuse", investigator, refusal)).status_code == 204
+        for path in (link, f"{link}/package"):
+            assert (await web.client.get(path)).status_code == 404
+        assert (await get(web, "/api/exports", investigator)).json()[0]["state"] == "ended"
+
+
+async def test_the_day_on_which_it_came_in_is_the_citys(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (web, investigator, _):
+        day = moment(web.clock.wall_ns() - 2 * DAY)[:10]
+        await taken(web, investigator, received=day)
+        (told,) = await listed(web, investigator)
+        assert told["received"][:10] == day  # the city of the tests is in UTC
+        assert told["due_day"][8:] == day[8:]
 
 
 async def test_a_refusal_states_its_reason_in_words_and_is_handed_over(tmp_path: Path) -> None:
@@ -184,7 +248,8 @@ async def test_the_footage_is_held_from_the_start(tmp_path: Path) -> None:
         {"cameras": ["nobody-9"]},
         {"to": WINDOW["from"]},
         {"received": "yesterday"},
-        {"received": moment(START_NS + 400 * 365 * DAY)},
+        {"received": "2026-02-30"},
+        {"received": moment(START_NS + 400 * 365 * DAY)[:10]},
         {"legal_reference": ""},
     ],
 )
@@ -206,10 +271,14 @@ async def test_what_residents_told_is_read_by_those_who_answer_for_the_cameras_a
         other = await web.house.person("shirin", Role.INVESTIGATOR, "elsewhere")
         auditor = await web.house.person("malika", Role.AUDITOR)
         operator = await web.house.person("dilshod", Role.OPERATOR)
+        both = await web.house.person("gulnora", Role.INVESTIGATOR, "elsewhere")
+        await web.house.agree(roles.Wanted(ChangeKind.GIVE, both.id, Role.OPERATOR))
+        both = await web.house.opens(both)
         number = await taken(web, investigator)
         for reader in (investigator, approver, auditor):
             assert [one["name"] for one in await listed(web, reader)] == [NIGORA["name"]]
         assert await listed(web, other) == []
+        assert await listed(web, both) == []  # who may see that camera for another reason answers for it in nothing
         assert (await get(web, "/api/requests", operator)).status_code == 403
         for somebody in (other, approver, auditor, operator):
             refused = await post(web, f"/api/requests/{number}/refuse", somebody, WORDS | {"reason": "excessive"})

@@ -49,7 +49,7 @@ BODIES: Mapping[str, Any] = {
     "/api/break-glass": WANTED,
     "/api/holds": WINDOW | {"cameras": [CAMERA], "case": "walked", "review": moment(START_NS)},
     "/api/requests": WINDOW
-    | {"cameras": [CAMERA], "name": "x", "contact": "x", "told": "x", "identity": "x", "received": moment(START_NS)}
+    | {"cameras": [CAMERA], "name": "x", "contact": "x", "told": "x", "identity": "x", "received": "2026-03-02"}
     | {"legal_reference": "x"},
     "/api/requests/{number}/answer": {"export": 999},
     "/api/requests/{number}/refuse": {"reason": "excessive", "words": "x"},

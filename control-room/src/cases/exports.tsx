@@ -34,7 +34,10 @@ export function OrderExport({ grant, purpose, titles }: OrderProps) {
     does(async () => {
       const cameras = ticked(form);
       // What was not changed is the grant's own stretch, to the millisecond.
-      const moment = (name: "from" | "to"): string => (text(form, name) === localTime(Date.parse(grant[name])) ? grant[name] : new Date(text(form, name)).toISOString());
+      const moment = (name: "from" | "to"): string => {
+        const typed = Date.parse(text(form, name)); // browsers leave out seconds that are none
+        return typed === Date.parse(localTime(Date.parse(grant[name]))) ? grant[name] : new Date(typed).toISOString();
+      };
       const stretch = { from: moment("from"), to: moment("to") };
       const body = {
         grant: grant.id,
@@ -43,7 +46,8 @@ export function OrderExport({ grant, purpose, titles }: OrderProps) {
         recipient: text(form, "recipient"),
         days: Number(text(form, "days")),
         redacted: isRedacted,
-        shown: isRedacted ? places.map((one) => sent(one, stretch)) : [],
+        shown: isRedacted ? places.filter((one) => !one.covers).map((one) => sent(one, stretch)) : [],
+        covered: isRedacted ? places.filter((one) => one.covers).map((one) => sent(one, stretch)) : [],
       };
       tell(`${location.origin}${(await once(() => POST("/api/exports", { body }))).link}`);
     });
@@ -52,7 +56,7 @@ export function OrderExport({ grant, purpose, titles }: OrderProps) {
     <details class="order">
       <summary>{t("export.order")}</summary>
       <form onSubmit={onSubmit}>
-        <label>{t("export.recipient")} <input name="recipient" maxLength={200} required defaultValue={purpose === RESIDENT ? t("export.asker", { case: grant.case }) : ""} /></label>
+        <label>{t("export.recipient")} <input name="recipient" maxLength={200} required defaultValue={purpose === RESIDENT ? t("export.asker") : ""} /></label>
         <label>{t("grant.from")} <input name="from" type="datetime-local" step="1" required defaultValue={localTime(Date.parse(grant.from))} /></label>
         <label>{t("grant.to")} <input name="to" type="datetime-local" step="1" required defaultValue={localTime(Date.parse(grant.to))} /></label>
         <label>{t("export.days")} <input name="days" type="number" min="0.05" max={LONGEST_DAYS} step="any" defaultValue={String(DAYS)} required /></label>
@@ -64,7 +68,7 @@ export function OrderExport({ grant, purpose, titles }: OrderProps) {
         </fieldset>
         <fieldset>
           <legend>{t("export.what")}</legend>
-          <label><input type="radio" name="what" checked={!isRedacted} onChange={() => redact(false)} /> {t("export.original")}</label>
+          {purpose !== RESIDENT && <label><input type="radio" name="what" checked={!isRedacted} onChange={() => redact(false)} /> {t("export.original")}</label>}
           <label><input type="radio" name="what" checked={isRedacted} onChange={() => redact(true)} /> {t("export.redacted")}</label>
         </fieldset>
         {isRedacted && <Places grant={grant} titles={titles} places={places} onChange={place} />}
@@ -99,6 +103,7 @@ function Row({ one, titles, does }: { one: Export; titles: Map<string, string>; 
   const withdraw = (): void => does(() => once(() => POST("/api/exports/{number}/withdraw", { params: { path: { number: one.id } } })));
   const mayWithdraw = one.is_own || roles.value.has("approver");
   const words = t(`export.${one.state}` as Key);
+  const isHeld = one.state === "ready" || one.state === "making";
   return (
     <li class={`grant ${one.state === "ready" ? "approved" : "asked"}`}>
       <p>
@@ -110,7 +115,9 @@ function Row({ one, titles, does }: { one: Export; titles: Map<string, string>; 
         {t("export.for", { by: one.name, recipient: one.recipient, grant: one.grant })}:{" "}
         {one.cameras.map((id) => titles.get(id) ?? id).join(", ")}, {t("view.stretch", { from: dayTime(one.from), to: dayTime(one.to) })}
       </p>
-      <p class="quiet">{t("export.until", { at: dayTime(one.until) })} {t("export.received", { count: one.received })}</p>
+      {one.shown > 0 && <p>{t("export.shown", { count: one.shown, share: percent(one.uncovered, 1) })}</p>}
+      <p class="quiet">{isHeld && t("export.until", { at: dayTime(one.until) })} {t("export.received", { count: one.received })}</p>
+      {one.is_own && one.state === "ready" && <p><a class="button" href={`/api/exports/${one.id}/package`} download>{t("export.look")}</a> <span class="quiet">{t("export.lookhint")}</span></p>}
       {mayWithdraw && one.state !== "making" && <Sure words={t("export.sure")} label={t("export.withdraw")} onSure={withdraw} />}
     </li>
   );

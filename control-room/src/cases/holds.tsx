@@ -72,12 +72,12 @@ function Row({ hold, titles, does }: { hold: Hold; titles: Map<string, string>; 
     does(() => once(() => POST(`/api/holds/{number}/${what}`, { params: { path: { number: hold.id } } })));
   const isDecider = roles.value.has("approver");
   const isKept = hold.state === "asked" || hold.state === "active";
-  const isSoon = isKept && Date.parse(hold.review) - Date.now() < SOON_DAYS * DAY_MS;
+  const isSoon = isKept && Date.parse(hold.until) - Date.now() < SOON_DAYS * DAY_MS;
   return (
     <li class={`grant ${hold.state === "active" ? "approved" : hold.state}`}>
       <p>
         <strong>{t("hold.number", { number: hold.id })}</strong> <span class="state">{t(`hold.${hold.state}` as Key)}</span>
-        {isKept && <span class={isSoon ? "bad" : ""}> · {t("hold.until", { at: dayTime(hold.review) })}</span>}
+        {isKept && <span class={isSoon ? "bad" : ""}> · {t("hold.until", { at: dayTime(hold.until) })}</span>}
       </p>
       <p>
         {hold.name}, {t("case.number", { number: hold.case })}: {hold.cameras.map((id) => titles.get(id) ?? id).join(", ")},{" "}

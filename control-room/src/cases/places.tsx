@@ -1,11 +1,13 @@
-// Where and when a redacted export shows what it would cover: drawn on a picture, or typed.
+// Where and when a redacted export shows who asked, or covers somebody after all: drawn on a picture, or typed.
 
 import { useRef } from "preact/hooks";
 import type { Grant } from "../api";
-import { localTime, t } from "../words";
+import { dayTime, localTime, t } from "../words";
 
 /** A rectangle of a camera's picture in percent, and from when until when it is shown, as a form has them. */
 export interface Place {
+  /** It covers what would be shown, and does not show what would be covered. */
+  covers: boolean;
   camera: string;
   from: string;
   to: string;
@@ -21,7 +23,7 @@ const SECOND_MS = 1000;
 const TENTH = 10;
 
 /** As it is sent, in thousandths; what a form has to the second ends with the stretch, which goes to the millisecond. */
-export const sent = ({ camera, from, to, ...edges }: Place, stretch: { from: string; to: string }) => ({
+export const sent = ({ covers: _, camera, from, to, ...edges }: Place, stretch: { from: string; to: string }) => ({
   camera,
   from: new Date(Math.max(Date.parse(from), Math.min(Date.parse(stretch.from), Date.parse(from) + SECOND_MS))).toISOString(),
   to: new Date(Math.min(Date.parse(to), Math.max(Date.parse(stretch.to), Date.parse(to) - SECOND_MS))).toISOString(),
@@ -35,9 +37,10 @@ export const sent = ({ camera, from, to, ...edges }: Place, stretch: { from: str
 function following(places: Place[], grant: Grant): Place {
   const last = places.at(-1);
   const until = Date.parse(grant.to);
-  const start = Math.min(last ? Date.parse(last.to) : Date.parse(grant.from), until - SECOND_MS);
+  const before = last ? Date.parse(last.to) : NaN;
+  const start = Math.min(Number.isNaN(before) ? Date.parse(grant.from) : before, until - SECOND_MS);
   const end = Math.min(until, start + LONGEST_MS);
-  const edges = last ?? { camera: grant.cameras[0] ?? "", left: 40, top: 40, right: 60, bottom: 60 };
+  const edges = last ?? { covers: false, camera: grant.cameras[0] ?? "", left: 40, top: 40, right: 60, bottom: 60 };
   return { ...edges, from: localTime(start), to: localTime(end) };
 }
 
@@ -80,6 +83,13 @@ function OnePlace({ place, number, cameras, titles, onPut }: OnePlaceProps) {
   return (
     <div role="group" aria-label={t("place.number", { number })}>
       <label>
+        {t("place.what")}{" "}
+        <select value={String(place.covers)} onChange={(event) => onPut({ covers: event.currentTarget.value === "true" })}>
+          <option value="false">{t("place.shows")}</option>
+          <option value="true">{t("place.covers")}</option>
+        </select>
+      </label>
+      <label>
         {t("clear.camera")}{" "}
         <select value={place.camera} onChange={put("camera")}>
           {cameras.map((id) => <option key={id} value={id}>{titles.get(id) ?? id}</option>)}
@@ -87,7 +97,8 @@ function OnePlace({ place, number, cameras, titles, onPut }: OnePlaceProps) {
       </label>
       <label>{t("grant.from")} <input type="datetime-local" step="1" required value={place.from} onChange={put("from")} /></label>
       <label>{t("grant.to")} <input type="datetime-local" step="1" required value={place.to} onChange={put("to")} /></label>
-      <Picture place={place} onPut={onPut} />
+      <Picture place={place} at={place.from} onPut={onPut} />
+      <Picture place={place} at={place.to} onPut={onPut} />
       {EDGES.map((edge) => (
         <label key={edge}>
           {t(`place.${edge}`)}{" "}
@@ -98,10 +109,17 @@ function OnePlace({ place, number, cameras, titles, onPut }: OnePlaceProps) {
   );
 }
 
+interface PictureProps {
+  place: Place;
+  /** At which end of its time. */
+  at: string;
+  onPut: (changed: Partial<Place>) => void;
+}
+
 /** The redacted picture at that time, on which the rectangle is drawn. */
-function Picture({ place, onPut }: { place: Place; onPut: (changed: Partial<Place>) => void }) {
+function Picture({ place, at: local, onPut }: PictureProps) {
   const begun = useRef<{ x: number; y: number } | null>(null);
-  const at = Number.isNaN(Date.parse(place.from)) ? "" : new Date(place.from).toISOString();
+  const at = Number.isNaN(Date.parse(local)) ? "" : new Date(local).toISOString();
   const where = (event: PointerEvent): { x: number; y: number } => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const share = (value: number, length: number): number => Math.round(Math.min(1, Math.max(0, value / length)) * 1000) / TENTH;
@@ -126,8 +144,8 @@ function Picture({ place, onPut }: { place: Place; onPut: (changed: Partial<Plac
         begun.current = null;
       }}
     >
-      {at && <img draggable={false} src={`/api/cameras/${place.camera}/past.webp?${new URLSearchParams({ at })}`} alt={t("place.picture")} />}
-      <div class="place" aria-hidden="true" style={{ left: `${place.left}%`, top: `${place.top}%`, width: `${place.right - place.left}%`, height: `${place.bottom - place.top}%` }} />
+      {at && <img draggable={false} src={`/api/cameras/${place.camera}/past.webp?${new URLSearchParams({ at })}`} alt={t("place.picture", { at: dayTime(at) })} />}
+      <div class={place.covers ? "place covers" : "place"} aria-hidden="true" style={{ left: `${place.left}%`, top: `${place.top}%`, width: `${place.right - place.left}%`, height: `${place.bottom - place.top}%` }} />
     </div>
   );
 }

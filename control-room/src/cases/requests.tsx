@@ -61,7 +61,7 @@ function Take({ cameras, does }: { cameras: Camera[]; does: Does }) {
           cameras: ticked(form),
           from: moment(form, "from"),
           to: moment(form, "to"),
-          received: new Date(`${text(form, "received")}T00:00`).toISOString(),
+          received: text(form, "received"),
           legal_reference: text(form, "legal"),
         },
       }),
@@ -101,13 +101,15 @@ function Row({ one, titles, does }: RowProps) {
       <p>
         <strong>{number}</strong> <span class="state">{t(`request.${one.state}` as Key)}</span> · {t("case.number", { number: one.case })}
       </p>
-      {one.state === "open" && <Clock due={one.due} />}
+      {one.state === "open" && <Clock due={one.due} day={one.due_day} />}
+      {one.state === "open" && !one.is_held && <p class="bad">{t("request.unheld")}</p>}
       {one.is_forgotten ? <p class="quiet">{t("request.forgotten")}</p> : <Told one={one} />}
       <p>
         {t("request.where")} <Where one={one} titles={titles} />, {t("view.stretch", { from: dayTime(one.from), to: dayTime(one.to) })}
       </p>
       <Outcome one={one} />
       {isMine && one.state === "open" && <Decide one={one} does={does} />}
+      {isMine && one.state === "answered" && !one.received_answer && !one.is_forgotten && <Answer one={one} does={does} />}
       {isMine && one.state !== "open" && !one.received_answer && !one.is_forgotten && (
         <Sure words={t("request.sure")} label={t("request.handed")} onSure={() => does(() => once(() => POST("/api/requests/{number}/received", { params: { path: { number: one.id } } })))} />
       )}
@@ -116,8 +118,8 @@ function Row({ one, titles, does }: RowProps) {
 }
 
 /** Until when it is to be answered: the last day, and how many are left. */
-function Clock({ due }: { due: string }) {
-  const day = dayOnly(Date.parse(due) - 1);
+function Clock({ due, day: last }: { due: string; day: string }) {
+  const day = dayOnly(`${last}T12:00`); // a date of the city's, wherever who reads it is
   const days = Math.floor((Date.parse(due) - Date.now()) / DAY_MS);
   if (days < 0) return <p class="bad">{t("request.late", { day })}</p>;
   return <p class={days < SOON_DAYS ? "bad" : ""}>{t(days < SOON_DAYS ? "request.soon" : "request.due", { day, days })}</p>;
@@ -162,28 +164,37 @@ function Outcome({ one }: { one: ResidentRequest }) {
   );
 }
 
+/** Which export is the answer; another one may take its place until somebody received it. */
+function Answer({ one, does }: { one: ResidentRequest; does: Does }) {
+  const others = one.exports.filter((number) => number !== one.export);
+  const answers = submits(does, (form) =>
+    once(() => POST("/api/requests/{number}/answer", { params: { path: { number: one.id } }, body: { export: Number(text(form, "export")) } })), false);
+  if (!others.length) {
+    const isGone = one.export !== null && !one.exports.includes(one.export);
+    if (one.state === "open") return <p class="quiet">{t("request.noexport", { case: one.case })}</p>;
+    return isGone ? <p class="bad">{t("request.gone", { case: one.case })}</p> : null;
+  }
+  return (
+    <form class="answer" onSubmit={answers}>
+      <label>
+        {t(one.state === "open" ? "request.export" : "request.other")}
+        <select name="export" required>{others.map((number) => <option key={number} value={number}>{t("export.number", { number })}</option>)}</select>
+      </label>
+      <button class="main">{t("request.answer")}</button>
+      <p class="quiet">{t("request.answerhint")}</p>
+    </form>
+  );
+}
+
 function Decide({ one, does }: { one: ResidentRequest; does: Does }) {
   const params = { path: { number: one.id } };
-  const answers = submits(does, (form) =>
-    once(() => POST("/api/requests/{number}/answer", { params, body: { export: Number(text(form, "export")) } })), false);
   const refuses = submits(does, (form) =>
     once(() => POST("/api/requests/{number}/refuse", { params, body: { reason: text(form, "reason") as RefusalReason, words: text(form, "words") } })), false);
   const extend = submits(does, (form) =>
     once(() => POST("/api/requests/{number}/extend", { params, body: { words: text(form, "words") } })), false);
   return (
     <>
-      {one.exports.length ? (
-        <form class="answer" onSubmit={answers}>
-          <label>
-            {t("request.export")}
-            <select name="export" required>{one.exports.map((number) => <option key={number} value={number}>{t("export.number", { number })}</option>)}</select>
-          </label>
-          <button class="main">{t("request.answer")}</button>
-          <p class="quiet">{t("request.answerhint")}</p>
-        </form>
-      ) : (
-        <p class="quiet">{t("request.noexport", { case: one.case })}</p>
-      )}
+      <Answer one={one} does={does} />
       <details class="order">
         <summary>{t("request.refuse")}</summary>
         <form onSubmit={refuses}>

@@ -14,6 +14,16 @@ from civicam.access.decide import SECOND_NS
 _MONTHS = 12
 
 
+def begins_ns(day: date, zone: str) -> int:
+    """When a day begins there, wall nanoseconds."""
+    return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp()) * SECOND_NS
+
+
+def last_day(due: int, zone: str) -> date:
+    """The last day before something is due (wall nanoseconds)."""
+    return datetime.fromtimestamp(due // SECOND_NS - 1, ZoneInfo(zone)).date()
+
+
 def due_ns(came_ns: int, months: int, zone: str) -> int:
     """The end of the last day of that period, wall nanoseconds.
 
@@ -27,5 +37,4 @@ def due_ns(came_ns: int, months: int, zone: str) -> int:
     year, before = divmod(came.year * _MONTHS + came.month - 1 + months, _MONTHS)
     month = before + 1
     last = date(year, month, min(came.day, monthrange(year, month)[1]))
-    midnight = datetime.combine(last + timedelta(days=1), time(), where)
-    return int(midnight.timestamp()) * SECOND_NS
+    return begins_ns(last + timedelta(days=1), zone)

@@ -112,6 +112,16 @@ def release(state: State, who: Who, number: int, at_ns: int) -> Change:
     return Change((released,), (Draft(Kind.HOLD, _facts(released, "released"), {"by": Part(who.person)}),))
 
 
+def prolonged(state: State, case: str, review_ns: int) -> Change:
+    """Moves the review of what is kept for a case, where it would come sooner: its footage is needed for longer."""
+    rows = tuple(
+        replace(hold, review_ns=review_ns)
+        for hold in kept(state.holds.values())
+        if hold.case == case and hold.review_ns < review_ns
+    )
+    return Change(rows, tuple(Draft(Kind.HOLD, _facts(hold, "prolonged")) for hold in rows))
+
+
 def lapsed(state: State, at_ns: int) -> Change:
     """What has lapsed by now: holds whose review has come, and those that nobody decided about."""
     gone = [hold for hold in state.holds.values() if hold.state in KEEPS and at_ns >= ends_ns(hold)]

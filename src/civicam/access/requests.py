@@ -114,12 +114,16 @@ def take(state: State, who: Who, where: Where, wanted: Wanted, at_ns: int, *, zo
 def answer(state: State, who: Who, number: int, export: int, at_ns: int) -> Change:
     """Answers it with an export, which was made for its case; the case stays open as long as the link is to hold.
 
+    Until somebody received it, another export may take its place: a link lapses, and an export is taken back.
+
     Raises:
         NotAllowedError: they may not.
-        AccessError: no such request is open.
+        AccessError: no such request is open, or waits to be received.
     """
-    found = open_request(state, who, number, at_ns)
-    answered = replace(found, state=RequestState.ANSWERED, decided_by=who.person, decided_ns=at_ns, export=export)
+    found = answerable(state, who, number, at_ns)
+    # The clock was met by the first answer; another one takes its place where that export came to nothing.
+    decided_ns = at_ns if found.decided_ns is None else found.decided_ns
+    answered = replace(found, state=RequestState.ANSWERED, decided_by=who.person, decided_ns=decided_ns, export=export)
     return Change((answered,), (_draft(answered, "answered", who),))
 
 
@@ -160,7 +164,9 @@ def extend(state: State, who: Who, number: int, said: Said, at_ns: int, *, zone:
         raise AccessError("whoever asks is told within the first month that it takes longer", fix="answer or refuse it")
     later = due_ns(found.received_ns, MONTHS_EXTENDED, zone)
     extended = replace(found, due_ns=later, extended_ns=at_ns, sealed_delay=said.sealed)
-    return Change((extended,), (_draft(extended, "extended", who, {"words": said.words}),))
+    held = holds.prolonged(state, found.case, later + _HELD_NS)
+    draft = _draft(extended, "extended", who, {"words": said.words})
+    return Change((extended, *held.rows), (draft, *held.drafts))
 
 
 def received(state: State, who: Who, number: int, at_ns: int) -> Change:
@@ -213,6 +219,24 @@ def open_request(state: State, who: Who, number: int, at_ns: int) -> Request:
     return found
 
 
+def answerable(state: State, who: Who, number: int, at_ns: int) -> Request:
+    """The request of that number, which they may answer, or answer with another export.
+
+    Raises:
+        NotAllowedError: they may not.
+        AccessError: there is none, it was refused, or its answer was received.
+    """
+    found = _found(state, who, number, at_ns)
+    if found.state is RequestState.REFUSED or found.received_answer_ns is not None or found.forgotten_ns is not None:
+        raise AccessError(f"request {number} is {found.state} already, and nothing of it waits to be received")
+    return found
+
+
+def is_held(state: State, one: Request) -> bool:
+    """Whether its footage is kept whatever its days are."""
+    return any(hold.case == one.case for hold in holds.kept(state.holds.values()))
+
+
 def _found(state: State, who: Who, number: int, at_ns: int) -> Request:
     found = state.requests.get(number)
     for camera in sorted(found.cameras) if found else [CameraId("")]:
@@ -227,11 +251,15 @@ def _check(state: State, who: Who, wanted: Wanted, at_ns: int) -> None:
         raise AccessError(f"a request is for 1 to {_CAMERAS} cameras")
     for camera in sorted(wanted.cameras):
         require(state, Ask(who, Action.REQUEST_TAKE, at_ns, camera))
-    if not 0 <= wanted.window[0] < wanted.window[1] <= wanted.window[0] + _WINDOW_NS:
+    if not 0 <= wanted.window[0] < wanted.window[1]:
+        raise AccessError("the stretch ends before it begins", fix="say from when until when")
+    if wanted.window[1] > wanted.window[0] + _WINDOW_NS:
         raise AccessError("a request is for a stretch of at most 31 days")
     if wanted.window[0] >= at_ns:
         raise AccessError("a request is for what was recorded already")
-    if not at_ns - _OLDEST_NS <= wanted.received_ns <= at_ns:
+    if wanted.received_ns > at_ns:
+        raise AccessError("a request did not come in later than today", fix="say on which day it did")
+    if wanted.received_ns < at_ns - _OLDEST_NS:
         raise AccessError("a request came in within the last year", fix="say on which day")
 
 
@@ -251,8 +279,12 @@ def _waits_for_receipt(one: Request) -> bool:
 
 
 def _draft(one: Request, what: str, who: Who | None, told: dict[str, str] | None = None, how: str = "") -> Draft:
-    """The entry, with parts of the resident and of who did it; nobody did what came by a link."""
-    parts = {"resident": Part(one.subject, told or {})}
+    """The entry, with parts of the resident and of who did it; nobody did what came by a link.
+
+    Where the resident was, and when, their own part says: it is forgotten with the rest.
+    """
+    where = {"cameras": ", ".join(sorted(one.cameras)), "from": moment(one.window[0]), "to": moment(one.window[1])}
+    parts = {"resident": Part(one.subject, where | (told or {}))}
     if who is not None:
         parts["by"] = Part(who.person, {"case": one.case})
     return Draft(Kind.REQUEST, _facts(one, what) | ({"how": how} if how else {}), parts)
@@ -262,9 +294,6 @@ def _facts(one: Request, what: str) -> dict[str, Value]:
     facts: dict[str, Value] = {
         "what": what,
         "request": one.id,
-        "cameras": [*sorted(one.cameras)],
-        "from": moment(one.window[0]),
-        "to": moment(one.window[1]),
         "due": moment(one.due_ns),
     }
     if one.export is not None:

@@ -239,7 +239,12 @@ def uncovered_permille(manifest: RedactedManifest) -> int:
         (int(one.end_ns) - int(one.start_ns)) * (one.right - one.left) * (one.bottom - one.top)
         for one in manifest.shown
     ]
-    return min(1000, -(-sum(parts) // (1000 * len(manifest.cameras) * window_ns)))
+    return permille(sum(parts), len(manifest.cameras) * window_ns)
+
+
+def permille(shown: int, whole_ns: int) -> int:
+    """What share of pictures and time is shown: in millionths of a picture times nanoseconds, of nanoseconds."""
+    return min(1000, -(-shown // (1000 * whole_ns)))
 
 
 def export_facts(manifest: AnyManifest, digest: bytes, certificate: str) -> dict[str, Value]:

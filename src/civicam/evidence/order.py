@@ -11,7 +11,7 @@ from civicam.core.errors import EvidenceError
 from civicam.core.ids import CameraId, StreamKey, StreamName
 from civicam.core.spans import Span
 from civicam.evidence.certificate import Seal
-from civicam.evidence.manifest import AnyManifest, CameraModel
+from civicam.evidence.manifest import AnyManifest, CameraModel, permille
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
 from civicam.ledger.encoding import moment
@@ -31,7 +31,7 @@ STREAMS: Final = "*.stream"
 
 
 class Area(NamedTuple):
-    """Where and when a redacted film shows what it would cover: the person whose own request it answers.
+    """Where and when a redacted film shows what it would cover, or covers what it would show.
 
     Attributes:
         camera: in whose picture.
@@ -68,7 +68,8 @@ class Order:
         stream: which picture of them.
         at_ns: when it was ordered.
         is_redacted: what moves is covered, for people beside whom others appear.
-        shown: what a redacted one shows all the same.
+        shown: where a redacted one shows who asked for it.
+        covered: where it covers what redaction takes for the scene: somebody who stood still when that was learned.
     """
 
     number: str
@@ -83,6 +84,13 @@ class Order:
     at_ns: int
     is_redacted: bool = False
     shown: tuple[Area, ...] = ()
+    covered: tuple[Area, ...] = ()
+
+
+def uncovered_permille(order: Order) -> int:
+    """How much of its pictures and its time an order shows of who asked, rounded up; see `manifest`."""
+    parts = [(one.end_ns - one.start_ns) * (one.right - one.left) * (one.bottom - one.top) for one in order.shown]
+    return permille(sum(parts), len(order.cameras) * (order.window[1] - order.window[0]))
 
 
 class Archive(NamedTuple):

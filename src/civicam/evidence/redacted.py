@@ -57,8 +57,10 @@ class FilmSource(Protocol):
         """Changes with how that camera's pictures are redacted: what was made in another way is made anew."""
         ...
 
-    def films(self, key: StreamKey, spans: Sequence[Span], shown: Sequence[Area]) -> Iterator[Coded]:
+    def films(self, key: StreamKey, spans: Sequence[Span], order: Order) -> Iterator[Coded]:
         """What there is of some stretches, by time, and nothing beyond them; blocks while it decodes and codes.
+
+        What the order shows is shown, and what it covers is covered, even within that.
 
         Raises:
             CatalogueError: the catalogue cannot be read.
@@ -133,8 +135,7 @@ class _Stream:
             if found.made_with == self._made.made_with:
                 self._making.progress(sum(row.size_bytes for row in rows))
                 return found
-        areas = [one for one in self._order.shown if one.camera == self._key.camera]
-        for coded in self._source.films(self._key, self._spans(), areas):
+        for coded in self._source.films(self._key, self._spans(), self._order):
             self._made.files.append(self._film(coded))
         write_whole(self._done, self._made.model_dump_json().encode())
         return self._made

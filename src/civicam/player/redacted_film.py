@@ -7,11 +7,11 @@ from typing import Final
 from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span
 from civicam.evidence.mp4 import place_of
-from civicam.evidence.order import Area
+from civicam.evidence.order import Area, Order
 from civicam.evidence.redacted import Coded
 from civicam.player.archive_reader import ArchiveReader
 from civicam.player.playback import Playback, PlaybackLimits, Request, StoredScenes, even, initialisation
-from civicam.redaction.settings import RedactionSettings, Shown
+from civicam.redaction.settings import Rectangle, RedactionSettings
 from civicam.vision.model_store import ModelStore
 
 _PIECE_NS: Final = 4_000_000_000
@@ -36,9 +36,13 @@ class RedactedFilms:
         """See `FilmSource`."""
         return repr(self._settings_of(camera))
 
-    def films(self, key: StreamKey, spans: Sequence[Span], shown: Sequence[Area]) -> Iterator[Coded]:
+    def films(self, key: StreamKey, spans: Sequence[Span], order: Order) -> Iterator[Coded]:
         """See `FilmSource`."""
-        settings = replace(self._settings_of(key.camera), shown=tuple(_shown(one) for one in shown))
+        shown, hidden = (
+            tuple(_rectangle(one) for one in areas if one.camera == key.camera)
+            for areas in (order.shown, order.covered)
+        )
+        settings = replace(self._settings_of(key.camera), shown=shown, hidden=hidden)
         scenes = StoredScenes(self._store, lambda _: settings)
         playback = Playback(self._archive, scenes, PlaybackLimits(cache_bytes=0, scenes=1))
         for window in spans:
@@ -66,6 +70,6 @@ def _fragments(playback: Playback, key: StreamKey, span: Span, size: tuple[int, 
         yield place_90k, playback.stretch(Request(key, window, 1.0, size)).media_segment(place_90k, sequence)
 
 
-def _shown(area: Area) -> Shown:
+def _rectangle(area: Area) -> Rectangle:
     edges = (area.left, area.top, area.right, area.bottom)
-    return Shown(area.start_ns, area.end_ns, *(edge / _THOUSANDTHS for edge in edges))
+    return Rectangle(area.start_ns, area.end_ns, *(edge / _THOUSANDTHS for edge in edges))

@@ -1,7 +1,9 @@
 """Covering: cells filled so that nothing of what was there is left, and whole pictures that say why."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from math import ceil, floor
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from civicam.redaction.picture import Picture, Plane
 from civicam.redaction.redacted import CELL_PX, CellMask, FullCover
-from civicam.redaction.settings import Cover, Polygon, RedactionSettings, Shown
+from civicam.redaction.settings import Cover, Polygon, Rectangle, RedactionSettings
 from civicam.redaction.small import Grid
 
+Rounding: TypeAlias = Callable[[float], int]
 _TEXT_LUMA = 200
 _LEAST_SIDE_PX = 2
 _LEAST_FOR_WORDS_PX = 32
@@ -35,13 +38,24 @@ def polygon_cells(polygons: tuple[Polygon, ...], grid: Grid) -> CellMask:
     return np.asarray(samples.any(axis=(1, 3)), np.bool_)
 
 
-def shown_cells(shown: tuple[Shown, ...], wall_ns: int, grid: Grid) -> CellMask:
-    """Returns the cells that lie wholly in a rectangle that is shown at that time."""
+def cells_within(rectangles: tuple[Rectangle, ...], wall_ns: int, grid: Grid) -> CellMask:
+    """Returns the cells that lie wholly in one of the rectangles at that time."""
+    return _cells(rectangles, wall_ns, grid, ceil, floor)
+
+
+def cells_touched(rectangles: tuple[Rectangle, ...], wall_ns: int, grid: Grid) -> CellMask:
+    """Returns the cells that one of the rectangles touches at that time."""
+    return _cells(rectangles, wall_ns, grid, floor, ceil)
+
+
+def _cells(
+    rectangles: tuple[Rectangle, ...], wall_ns: int, grid: Grid, low: Rounding, high: Rounding
+) -> CellMask:  # fmt: skip
     cells = np.zeros(grid.cells, np.bool_)
-    for one in shown:
+    for one in rectangles:
         if one.start_ns <= wall_ns < one.end_ns:
-            top, bottom = ceil(one.top * grid.height / CELL_PX), floor(one.bottom * grid.height / CELL_PX)
-            left, right = ceil(one.left * grid.width / CELL_PX), floor(one.right * grid.width / CELL_PX)
+            top, bottom = low(one.top * grid.height / CELL_PX), high(one.bottom * grid.height / CELL_PX)
+            left, right = low(one.left * grid.width / CELL_PX), high(one.right * grid.width / CELL_PX)
             cells[top:bottom, left:right] = True
     return cells
 

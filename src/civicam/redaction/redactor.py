@@ -6,7 +6,7 @@ from collections import OrderedDict
 import numpy as np
 
 from civicam.redaction.background import BackgroundModel
-from civicam.redaction.cover import FullCovers, covered_picture, polygon_cells, shown_cells
+from civicam.redaction.cover import FullCovers, cells_touched, cells_within, covered_picture, polygon_cells
 from civicam.redaction.picture import Picture
 from civicam.redaction.redacted import CELL_PX, CellMask, FullCover, RedactedPicture
 from civicam.redaction.settings import RedactionSettings
@@ -103,8 +103,9 @@ class Redactor:
         if reason is not None:
             return self.cover_all(size, reason, picture.pts_90k, picture.wall_ns)
         masks, always = self._polygon_cells(model.grid)
-        shown = shown_cells(self._settings.shown, picture.wall_ns, model.grid)
-        cells = (seen.cells & ~shown) | always
+        shown = cells_within(self._settings.shown, picture.wall_ns, model.grid)
+        hidden = cells_touched(self._settings.hidden, picture.wall_ns, model.grid)
+        cells = (seen.cells & ~shown) | hidden | always
         return RedactedPicture(covered_picture(picture, cells, masks, self._settings), cells | masks, None)
 
     def _failed(self, picture: Picture) -> RedactedPicture:

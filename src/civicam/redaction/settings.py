@@ -10,7 +10,7 @@ from civicam.core.errors import RedactionError
 Polygon: TypeAlias = tuple[tuple[float, float], ...]
 """Corners (x, y), each 0 to 1 from the picture's left and top."""
 
-_MOST_SHOWN = 1000
+_MOST_RECTANGLES = 1000
 _MOST_POLYGONS = 64
 _MOST_CORNERS = 256
 
@@ -28,8 +28,8 @@ class Cover(StrEnum):
     PIXELATE = "pixelate"
 
 
-class Shown(NamedTuple):
-    """A rectangle in which nothing is covered for a while: somebody asked for footage of themselves.
+class Rectangle(NamedTuple):
+    """A rectangle of the picture, for a while.
 
     Attributes:
         start_ns: from when on (wall ns).
@@ -57,7 +57,9 @@ class RedactionSettings:
         cover_yuv: the flat cover's colour, limited range BT.709: 16 to 235, 16 to 240, 16 to 240.
         masks: always filled flat, whatever else is chosen.
         always: always covered, as `cover` says.
-        shown: not covered, but for `masks` and `always`, and where a whole picture is. For exports alone.
+        shown: nothing is covered there, but for `hidden`, `masks` and `always`, and where a whole picture is: somebody
+            asked for footage of themselves. For exports alone.
+        hidden: all is covered there: somebody whom redaction takes for the scene. For exports alone.
         tau_s: the time constant with which the scene follows what is not covered.
         stays_s: how long something must have stood still, less the time that it was hidden, to become scene.
         hold_s: how long a cell stays covered after the last sign of something in it.
@@ -77,7 +79,8 @@ class RedactionSettings:
     cover_yuv: tuple[int, int, int] = (96, 128, 128)
     masks: tuple[Polygon, ...] = ()
     always: tuple[Polygon, ...] = ()
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[Rectangle, ...] = ()
+    hidden: tuple[Rectangle, ...] = ()
     tau_s: float = 5.0
     stays_s: float = 3600.0
     hold_s: float = 0.3
@@ -94,7 +97,8 @@ class RedactionSettings:
         _check_colour(self.cover_yuv)
         for name in ("masks", "always"):
             _check_polygons(name, getattr(self, name))
-        _check_shown(self.shown)
+        for name in ("shown", "hidden"):
+            _check_rectangles(name, getattr(self, name))
         for field in fields(self):
             if (span := _SPANS.get(field.name)) is not None:
                 _check_number(field.name, getattr(self, field.name), *span)
@@ -130,14 +134,14 @@ def _check_colour(colour: tuple[object, ...]) -> None:
         raise _wrong("cover_yuv", colour, "choose three whole numbers, 16 to 235, 16 to 240, 16 to 240")
 
 
-def _check_shown(shown: tuple[Shown, ...]) -> None:
-    if len(shown) > _MOST_SHOWN:
-        raise _wrong("shown", f"{len(shown)} places", f"give {_MOST_SHOWN} at most")
-    for one in shown:
+def _check_rectangles(name: str, rectangles: tuple[Rectangle, ...]) -> None:
+    if len(rectangles) > _MOST_RECTANGLES:
+        raise _wrong(name, f"{len(rectangles)} rectangles", f"give {_MOST_RECTANGLES} at most")
+    for one in rectangles:
         for value in one[2:]:
-            _check_number("shown", value, 0.0, 1.0)
+            _check_number(name, value, 0.0, 1.0)
         if not (one.start_ns < one.end_ns and one.left < one.right and one.top < one.bottom):
-            raise _wrong("shown", one, "give a rectangle that has a size, and lasts")
+            raise _wrong(name, one, "give a rectangle that has a size, and lasts")
 
 
 def _check_polygons(name: str, polygons: object) -> None:

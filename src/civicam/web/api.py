@@ -268,7 +268,11 @@ class Application:
             return []
 
         async def handed(request: Request, decision: Decision) -> Response:
-            return await pages.export(request, await people.exports.opened(request.path_params["secret"]))
+            try:
+                found = await people.exports.opened(request.path_params["secret"])
+            except NotFoundError:
+                return await pages.gone(request)
+            return await pages.export(request, found)
 
         async def package(request: Request, decision: Decision) -> Response:
             return await fetch(people.exports, request)

@@ -187,5 +187,6 @@ def _order(found: dict[str, Any]) -> Order:
             "cameras": tuple(CameraId(one) for one in found["cameras"]),
             "stream": StreamName(found["stream"]),
             "shown": tuple(Area(*one) for one in found.get("shown", ())),
+            "covered": tuple(Area(*one) for one in found.get("covered", ())),
         }
     )

@@ -31,16 +31,14 @@ from civicam.core.errors import (
     NotAllowedError,
     NotFoundError,
     NotWrittenYetError,
-    RequestError,
 )
 from civicam.core.ids import CameraId, StreamName
-from civicam.core.spans import Span
 from civicam.evidence import export, original, redacted
 from civicam.evidence.certificate import fingerprint_in, open_seal
 from civicam.evidence.credentials import authority_in, open_credentials
 from civicam.evidence.export import PACKAGE
 from civicam.evidence.manifest import PRINTED, STATEMENT, AnyManifest, export_facts
-from civicam.evidence.order import MOST_NS, Archive, Area, Made, Making, Order, bytes_of
+from civicam.evidence.order import Archive, Made, Making, Order, bytes_of
 from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.footage.keys import KeyRing
 from civicam.footage.volume import Volume
@@ -53,9 +51,9 @@ from civicam.redaction.settings import RedactionSettings
 from civicam.vision.model_store import ModelStore
 from civicam.web.bearer import Caller
 from civicam.web.export_store import Export, ExportState, ExportStore
+from civicam.web.export_wanted import Wanted, check_wanted
 
 _T = TypeVar("_T")
-LONGEST_LINK_NS: Final = 14 * 24 * HOUR_NS
 _MOST_WAITING: Final = 16
 _ONE_STEP_NS: Final = HOUR_NS
 _POLL_S: Final = 2.0
@@ -63,29 +61,6 @@ _WRITTEN_WITHIN_NS: Final = 900_000_000_000
 """The longest that a segment may be open, and the ledger behind."""
 _LAPSE_EVERY_S: Final = 60.0
 _SECRET_BYTES: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What somebody wants exported.
-
-    Attributes:
-        grant: under which grant.
-        cameras: of which of its cameras.
-        window: which stretch of it.
-        recipient: who will have it.
-        lasts_ns: how long the link holds.
-        is_redacted: what moves is covered.
-        shown: what a redacted one shows all the same.
-    """
-
-    grant: int
-    cameras: frozenset[CameraId]
-    window: Span
-    recipient: str
-    lasts_ns: int
-    is_redacted: bool = False
-    shown: tuple[Area, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +146,7 @@ class Exports:
             CivicamError: it cannot be kept.
         """
         grant = self._granted(caller, wanted)
-        if not wanted.recipient.strip():
-            raise RequestError("an export is for somebody", fix="say who will have it")
-        if not HOUR_NS <= wanted.lasts_ns <= LONGEST_LINK_NS:
-            raise RequestError("a link holds for an hour to 14 days")
-        if not 0 < wanted.window[1] - wanted.window[0] <= MOST_NS // len(wanted.cameras):
-            raise RequestError("an export is of 100 hours at most, all its cameras together", fix="order several")
-        _check_shown(wanted)
+        check_wanted(wanted, self._office.state.cases[grant.case].purpose)
         async with self._ordering:
             return await self._ordered(caller, wanted, grant)
 
@@ -205,6 +174,7 @@ class Exports:
                 at_ns=now_ns,
                 is_redacted=wanted.is_redacted,
                 shown=wanted.shown,
+                covered=wanted.covered,
             ),
             now_ns + wanted.lasts_ns,
             sha256(secret.encode()).hexdigest(),
@@ -217,11 +187,15 @@ class Exports:
     def find(self, secret: str) -> Export:
         """The export that a link is for; raises NotFoundError where there is none that holds."""
         digest = sha256(secret.encode()).hexdigest()
-        now_ns = self._office.clock.wall_ns()
         for one in self._known.values():
-            if secrets.compare_digest(one.secret, digest) and one.until_ns > now_ns and self._may_leave(one):
+            if secrets.compare_digest(one.secret, digest) and self.may_leave(one):
                 return one
         raise NotFoundError("there is no such link, or it has lapsed", fix="ask whoever sent it for a new one")
+
+    async def found(self, secret: str) -> tuple[Export, Path]:
+        """The package that a link is for, of which nothing is given out; raises NotFoundError as `take` does."""
+        one = self.find(secret)
+        return one, await self._ready(one)
 
     async def opened(self, secret: str) -> Export:
         """The export that a link is for, once it is written down that the link was opened.
@@ -234,6 +208,30 @@ class Exports:
         await self._step(found, "opened")
         return found
 
+    async def look(self, caller: Caller, number: int) -> tuple[Export, Path]:
+        """The package for whoever ordered it, to look at it before its link is handed on: nobody has received it so.
+
+        Raises:
+            NotAllowedError: they did not order it.
+            NotFoundError: the package is not ready, or may not leave any more.
+            LedgerError: it cannot be written down.
+        """
+        one = self._known.get(number)
+        if one is None or not self.may_leave(one):
+            raise NotFoundError("there is no such export, or its link has ended, and so has the package")
+        if one.person != caller.who.person:
+            raise NotAllowedError("who ordered an export looks at it")
+        path = await self._ready(one)
+        await self._step(one, "looked at")
+        return one, path
+
+    async def _ready(self, one: Export) -> Path:
+        """Where its package lies; raises NotFoundError where it is not ready."""
+        path = self._store.folder(one.number) / PACKAGE
+        if one.state is not ExportState.READY or not await self._on(path.exists):
+            raise NotFoundError("the package is not ready", fix="try again in a while")
+        return path
+
     async def take(self, secret: str) -> tuple[Export, Path]:
         """The package that a link is for, once it is written down that it was given out, and which request it answers.
 
@@ -242,9 +240,7 @@ class Exports:
             LedgerError: it cannot be written down.
         """
         found = self.find(secret)
-        path = self._store.folder(found.number) / PACKAGE
-        if found.state is not ExportState.READY or not path.exists():
-            raise NotFoundError("the package is not ready", fix="try again in a while")
+        path = await self._ready(found)
         is_new = await self._step(found, "given out")
         if self._known.get(found.number) is not found:
             raise NotFoundError("it was taken back just now", fix="ask whoever sent the link")
@@ -285,8 +281,12 @@ class Exports:
             raise NotFoundError("there is no such export, or it is still being made")
         facts: dict[str, Value] = {"what": "withdrawn", "export": str(number)}
         parts = {"exported-by": Part(one.person), "by": Part(caller.who.person)}
-        await self._office.write(Draft(Kind.EXPORT, facts, parts))
-        self._known.pop(number, None)
+        self._known.pop(number, None)  # nobody fetches it while that is written down
+        try:
+            await self._office.write(Draft(Kind.EXPORT, facts, parts))
+        except BaseException:
+            self._known[number] = one
+            raise
         await self._on(partial(self._store.remove, number))
 
     def certificate(self) -> str:
@@ -304,12 +304,19 @@ class Exports:
             raise NotFoundError("nothing was exported yet, and there is no such certificate")
         return found
 
-    def _may_leave(self, one: Export) -> bool:
-        """Whether what an export is of may still leave: nobody took the grant back, and who exported it is here."""
+    def may_leave(self, one: Export) -> bool:
+        """Whether an export's link holds: its time is not over, nobody took it or its grant back, and its case is open.
+
+        A grant that has run out ends no link: it was live when the export was ordered.
+        """
         state = self._office.state
-        grant, person = state.grants.get(one.grant), state.people.get(one.person)
+        grant, person, case = (
+            state.grants.get(one.grant), state.people.get(one.person), state.cases.get(one.order.case)
+        )  # fmt: skip
         is_here = person is not None and person.state is PersonState.ACTIVE
-        return is_here and grant is not None and grant.state is not GrantState.REVOKED
+        is_open = case is not None and case.closed_ns is None
+        is_granted = grant is not None and grant.state is not GrantState.REVOKED
+        return is_here and is_open and is_granted and one.until_ns > self._office.clock.wall_ns()
 
     def _granted(self, caller: Caller, wanted: Wanted) -> Grant:
         """The grant, once it is decided that it holds for all that is wanted."""
@@ -346,8 +353,7 @@ class Exports:
 
     async def _packed(self, one: Export, folder: Path) -> None:
         made, digest, fingerprint = await self._filmed(one, folder)
-        if not self._may_leave(one):
-            raise NotAllowedError("the grant was ended before the export was made")
+        self._check_leave(one)
         if one.entry is None or one.manifest != digest.hex():
             receipt = await self._office.write(_made_draft(one, made.manifest, digest, fingerprint))
             one.entry, one.manifest = receipt.index, digest.hex()
@@ -382,6 +388,7 @@ class Exports:
         def progress(more: int) -> None:
             if self._ends.is_set():
                 raise BusyError("the city stops; the export goes on when it runs again")
+            self._check_leave(one)
             one.done_bytes = min(one.done_bytes + more, one.total_bytes)
 
         with Catalogue.open(places.catalogue) as catalogue:
@@ -397,6 +404,10 @@ class Exports:
         digest = export.finish(made, seal, {STATEMENT: words.encode(), PRINTED: pdf, VERIFIER: page})
         return made, digest, seal.fingerprint
 
+    def _check_leave(self, one: Export) -> None:
+        if not self.may_leave(one):
+            raise NotAllowedError("its grant, its case or its time ended before the export was made")
+
     def _films(self, order: Order, archive: Archive, making: Making) -> Made:
         """As they were recorded, or redacted. Blocks."""
         if not order.is_redacted:
@@ -411,7 +422,9 @@ class Exports:
         while True:
             now_ns = self._office.clock.wall_ns()
             for one in list(self._known.values()):
-                is_over = one.until_ns <= now_ns or not self._office.keys.is_known(one.person)
+                # What failed says why until its link would have lapsed.
+                has_failed = one.state is ExportState.FAILED and one.until_ns > now_ns
+                is_over = not (has_failed or self.may_leave(one)) or not self._office.keys.is_known(one.person)
                 if is_over and one.state is not ExportState.MAKING and one.number in self._known:
                     self._known.pop(one.number)
                     await self._on(partial(self._store.remove, one.number))
@@ -423,17 +436,6 @@ class Exports:
     async def _on_making(self, work: Callable[[], _T]) -> _T:
         """What takes long, one export after the other."""
         return await asyncio.get_running_loop().run_in_executor(self._making, work)
-
-
-def _check_shown(wanted: Wanted) -> None:
-    """Returns if all that a redacted export is to show lies within it; raises RequestError."""
-    if wanted.shown and not wanted.is_redacted:
-        raise RequestError("an export that is not redacted shows everything", fix="name no places, or have it redacted")
-    for area in wanted.shown:
-        is_within = wanted.window[0] <= area.start_ns < area.end_ns <= wanted.window[1]
-        is_place = 0 <= area.left < area.right <= 1000 and 0 <= area.top < area.bottom <= 1000
-        if not (is_within and is_place and area.camera in wanted.cameras):
-            raise RequestError("a place that is shown is a rectangle in one of the cameras, and within the stretch")
 
 
 def _made_draft(one: Export, manifest: AnyManifest, digest: bytes, fingerprint: str) -> Draft:

@@ -88,6 +88,7 @@ def _model(one: Hold, names: dict[PersonId, Name], caller: Caller) -> HoldModel:
         start=moment(one.window[0]),
         end=moment(one.window[1]),
         review=moment(one.review_ns),
+        until=moment(holds.ends_ns(one)),
         state=one.state.value,
         decided_by=named(names, one.decided_by) or None,
         is_own=one.person == caller.who.person,

@@ -299,7 +299,7 @@ _Thousandth = Annotated[int, Field(ge=0, le=1000)]
 
 
 class AreaWanted(_Model):
-    """A rectangle of a picture, in thousandths of its width and height, that a redacted export shows for a while."""
+    """A rectangle of a picture, in thousandths of its width and height, for a while."""
 
     camera: Camera
     start: Moment = Field(alias="from")
@@ -323,6 +323,9 @@ class ExportWanted(_Model):
     shown: Annotated[list[AreaWanted], Field(max_length=1000)] = Field(
         default_factory=list, description="Where a redacted one shows who asked for it."
     )
+    covered: Annotated[list[AreaWanted], Field(max_length=1000)] = Field(
+        default_factory=list, description="Where it covers what redaction takes for the scene."
+    )
 
 
 class ExportLink(_Model):
@@ -339,12 +342,14 @@ class ExportModel(_Model):
     grant: int
     case: str
     redacted: bool
+    shown: int = Field(description="In how many places it shows who asked.")
+    uncovered: float = Field(ge=0, le=1, description="How much of its pictures and its time these uncover.")
     name: str = Field(description="Who exports it.")
     recipient: str
     cameras: list[str]
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
-    state: str = Field(description="making, ready or failed")
+    state: str = Field(description="making, ready, failed, or ended: its link does not hold any more")
     share: float = Field(ge=0, le=1, description="How much of it is made.")
     why: str = Field(description="Why it failed; empty where it did not.")
     until: str = Field(description="When the link lapses.")
@@ -371,7 +376,8 @@ class HoldModel(_Model):
     cameras: list[str]
     start: str = Field(serialization_alias="from")
     end: str = Field(serialization_alias="to")
-    review: str = Field(description="When it lapses.")
+    review: str = Field(description="When it is reviewed, if it was approved.")
+    until: str = Field(description="When it lapses as it is now.")
     state: str = Field(description="asked, active, refused, released or lapsed; what is asked for is kept, too")
     decided_by: str | None
     is_own: bool
@@ -393,7 +399,9 @@ class RequestWanted(_Model):
     cameras: Annotated[list[Camera], Field(min_length=1, max_length=64)]
     start: Moment = Field(alias="from")
     end: Moment = Field(alias="to")
-    received: Moment = Field(description="When it came in: the month is counted from then.")
+    received: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$")] = Field(
+        description="The day on which it came in, where the city is: the month is counted from then."
+    )
     legal_reference: Text = Field(description="The provision that it rests on.")
 
 
@@ -430,6 +438,8 @@ class RequestModel(_Model):
     end: str = Field(serialization_alias="to")
     received: str
     due: str = Field(description="Until when it is to be answered.")
+    due_day: str = Field(description="The last day of that, in the city's time zone.")
+    is_held: bool = Field(description="Its footage is kept whatever its days are.")
     taken_by: str
     state: str = Field(description="open, answered or refused")
     extended: str | None = Field(description="When the resident was told that it takes longer.")

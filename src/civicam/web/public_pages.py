@@ -104,17 +104,25 @@ class PublicPages:
         text = await asyncio.to_thread(self._templates.get_template(f"{name}.html").render, facts)
         return Response(text, media_type="text/html", headers={"Content-Language": language})
 
+    async def gone(self, request: Request) -> Response:
+        """The page of whoever has a link that leads nowhere any more."""
+        answer = await self._rendered(request, "gone", {})
+        answer.status_code = 404
+        return answer
+
     async def export(self, request: Request, found: Export) -> Response:
-        """The page of whoever has a link to an export."""
+        """The page of whoever has a link to an export; raises CatalogueError."""
+        known = await self._directory.cameras()
         facts = {
             "number": found.number,
             "recipient": found.order.recipient,
             "until": moment(found.until_ns),
             "start": moment(found.order.window[0]),
             "end": moment(found.order.window[1]),
-            "cameras": found.order.cameras,
+            "cameras": [known[one].title if one in known else one for one in found.order.cameras],
             "case": found.order.case,
             "is_ready": found.state is ExportState.READY,
+            "has_failed": found.state is ExportState.FAILED,
             "file": f"{request.url.path}/package",
         }
         return await self._rendered(request, "export", facts)

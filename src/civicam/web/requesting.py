@@ -8,7 +8,7 @@ from typing import Final
 from civicam.access.holds import DAY_NS
 from civicam.access.models import Request, RequestState
 from civicam.access.office import Office
-from civicam.access.requests import WARNED_NS, Said, forgotten
+from civicam.access.requests import WARNED_NS, Said, forgotten, is_held
 from civicam.core.errors import CivicamError, KeyMissingError
 from civicam.ledger.entry import PersonId
 from civicam.ledger.people_keys import new_person_id
@@ -115,6 +115,9 @@ class Requesting:
             )
         except KeyMissingError:
             return Opened()
+        except CivicamError as error:  # one that cannot be read must not hide all others
+            sys.stderr.write(f"civicam web: request {one.id}: {error}\n")
+            return Opened()
 
     def _words(self, one: Request, sealed: bytes, what: str) -> str:
         return self._office.keys.open(one.subject, sealed, what).decode() if sealed else ""
@@ -159,7 +162,12 @@ class Requesting:
         now_ns = self._office.clock.wall_ns()
         waiting = [one for one in self._office.state.requests.values() if one.state is RequestState.OPEN]
         soon = [_alarm(one, now_ns) for one in waiting if one.due_ns - now_ns < WARNED_NS]
-        return [*([self.trouble] if self.trouble else []), *soon]
+        unkept = [
+            f"the footage of request {one.id} of a resident is not held: it may be deleted before it is answered"
+            for one in waiting
+            if not is_held(self._office.state, one)
+        ]
+        return [*([self.trouble] if self.trouble else []), *soon, *unkept]
 
 
 def _alarm(one: Request, now_ns: int) -> str:
