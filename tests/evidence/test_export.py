@@ -252,6 +252,20 @@ def test_what_cannot_be_exported_is_said(city: Exporting, changes: dict[str, obj
         city.export("wrong", **changes)  # type: ignore[arg-type]  # fields by name
 
 
+def test_a_film_that_somebody_signed_again_is_said_to_be(package: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(package) as archive:
+        film = archive.read(f"footage/{KEYS[0].camera}-main-1.mp4")
+    at = film.rindex(b"sinf") - 4
+    size = int.from_bytes(film[at : at + 4], "big")
+    again = bytearray(film + film[at : at + size])
+    for kind in (b"ipro", b"meta"):
+        where = film.rindex(kind) - 4
+        again[where : where + 4] = (int.from_bytes(film[where : where + 4], "big") + size).to_bytes(4, "big")
+    (tmp_path / "again.mp4").write_bytes(again)
+    with pytest.raises(EvidenceError, match="signed this film again"):
+        verify(tmp_path / "again.mp4")
+
+
 def test_content_credentials_are_read_by_the_library_that_knows_no_civicam(city: Exporting, package: Path) -> None:
     with zipfile.ZipFile(package) as archive:
         film = archive.read(f"footage/{KEYS[0].camera}-main-1.mp4")

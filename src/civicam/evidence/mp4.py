@@ -3,7 +3,7 @@
 `ftyp` and `moov`, then a `moof` and `mdat` for each fragment as it was recorded, then `mfra`, and last `meta`, which
 says who exported what (`suep`), when the first frame was seen (`cstb`), and holds signature and certificate (`ipro`):
 an RSASSA-PSS one over the whole file, its own bytes taken as zero. `meta` is last because ONVIF's own signer appends
-to it, and ONVIF's own player hashes nothing behind it. Of a recorded fragment only its decoding time is changed: it is
+to it, and ONVIF's own player verifies rightly only where little or nothing stands behind it. Of a recorded fragment only its decoding time is changed: it is
 counted from the file's first frame, so that a gap is as long in the file as it was.
 """
 
@@ -217,6 +217,11 @@ def _seal_in(file: BinaryIO, size_bytes: int) -> tuple[int, bytes, dict[bytes, t
 def _held(meta: bytes, inner: dict[bytes, tuple[int, int]], kind: bytes) -> tuple[int, int]:
     """Where in `meta` the contents of a box of the `schi` are: `sibo` is the signature, `cert` the certificate."""
     where, end = inner[b"ipro"]
+    if sum(name == b"sinf" for name, _, _ in boxes(meta, where + 14, end)) > 1:
+        raise EvidenceError(
+            "somebody signed this film again, and the first signature is not looked at beneath theirs",
+            fix="verify the film as it lies in the package",
+        )
     return _only(meta, *_only(meta, *_only(meta, where + 14, end, b"sinf"), b"schi"), kind)
 
 
