@@ -2,9 +2,9 @@
 
 `ftyp` and `moov`, then a `moof` and `mdat` for each fragment as it was recorded, then `mfra`, and last `meta`, which
 says who exported what (`suep`), when the first frame was seen (`cstb`), and holds signature and certificate (`ipro`):
-an RSASSA-PSS one over the whole file, its own bytes taken as zero. `meta` is last because ONVIF's own signer appends
-to it, and ONVIF's own player verifies rightly only where little or nothing stands behind it. Of a recorded fragment only its decoding time is changed: it is
-counted from the file's first frame, so that a gap is as long in the file as it was.
+an RSASSA-PSS one over the whole file, its own bytes taken as zero. `meta` is last because ONVIF's own signer appends to
+it, and ONVIF's own player verifies rightly only where little or nothing stands behind it. Of a recorded fragment only
+its decoding time is changed: it is counted from the file's first frame, so that a gap is as long in the file as it was.
 """
 
 import struct
