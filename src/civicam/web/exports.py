@@ -353,6 +353,7 @@ class Exports:
         await self._on(lambda: self._store.save(one))
 
     async def _packed(self, one: Export, folder: Path) -> None:
+        """Films it, writes it down, and packs it with what the ledger says."""
         made, digest, fingerprint = await self._filmed(one, folder)
         self._check_leave(one)
         if one.entry is None or one.manifest != digest.hex():
@@ -368,9 +369,8 @@ class Exports:
         entries = export.entries_of(made.manifest)
         proof = await self._on(lambda: export.prove(published, index, entries))
         path = await self._on_making(lambda: export.package(made, proof))
-        if (
-            one.order.is_redacted
-        ):  # small enough to be looked at as its recipient will; originals follow from the footage
+        # Nothing in a redacted one follows from the footage: it is looked at as its recipient will.
+        if one.order.is_redacted:
             await self._on_making(lambda: verify(path))
 
     async def _filmed(self, one: Export, folder: Path) -> tuple[Made, bytes, str]:
