@@ -26,6 +26,7 @@ from civicam.evidence import original, redacted
 from civicam.evidence.certificate import open_seal
 from civicam.evidence.credentials import open_credentials
 from civicam.evidence.export import entries_of, finish, package, prove
+from civicam.evidence.manifest import export_facts
 from civicam.evidence.order import Archive, Made, Making, Order
 from civicam.evidence.statement import VERIFIER, statement, statement_pdf, verifier_page
 from civicam.evidence.verify import verify
@@ -34,8 +35,7 @@ from civicam.footage.keys import KeyRing
 from civicam.footage.segment_format import SegmentSetup
 from civicam.footage.volume import Volume
 from civicam.footage.writer import SegmentWriter
-from civicam.ledger.encoding import moment
-from civicam.ledger.entry import Draft, Kind, Value
+from civicam.ledger.entry import Draft, Kind
 from civicam.ledger.log import LedgerFolder, Log, create_log, read_verifier
 from civicam.ledger.published import read_published
 from civicam.player.archive_reader import ArchiveReader
@@ -159,14 +159,7 @@ class City:
         )
         filmed = time.monotonic() - begun
         log = Log(self.ledger, self.key)
-        facts: dict[str, Value] = {
-            "manifest": digest.hex(),
-            "certificate": seal.fingerprint,
-            "export": name,
-            "cameras": [*order.cameras],
-            "from": moment(order.window[0]),
-            "to": moment(order.window[1]),
-        }
+        facts = export_facts(made.manifest, digest, seal.fingerprint)
         (receipt,) = log.append([Draft(Kind.EXPORT, facts)], order.window[1] + MINUTE_NS)
         log.integrate()
         log.publish(log.note())
