@@ -22,8 +22,6 @@ if TYPE_CHECKING:  # who verifies need not load what signs
 Progress = Callable[[int], None]
 """Is told of how many bytes more were exported."""
 
-AT_ONCE: Final = 2
-"""Streams: opening, coding and hashing let go of the interpreter, so they take two cores."""
 MOST_NS: Final = 100 * 3600 * 1_000_000_000
 """Of all cameras together: so much stays well within what verifiers read."""
 STREAMS: Final = "*.stream"

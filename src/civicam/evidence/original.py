@@ -1,36 +1,37 @@
 """The films of an export as they were recorded: fragment by fragment, nothing coded anew."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from civicam.catalogue.models import Segment
-from civicam.core.errors import EvidenceError, FootageError
+from civicam.core.errors import FootageError
 from civicam.core.ids import CameraId, StreamKey
 from civicam.evidence import mp4
 from civicam.evidence.committed import Committed
 from civicam.evidence.film import Begins, FilmWriter
-from civicam.evidence.manifest import FOOTAGE, AbsentModel, FileModel, Manifest, SegmentModel, as_base64
+from civicam.evidence.manifest import FileModel, FilmModel, Manifest, SegmentModel, as_base64
 from civicam.evidence.media_signing import signing_messages
-from civicam.evidence.order import AT_ONCE, Archive, Made, Making, Order, check_length, said_of
+from civicam.evidence.order import Archive, Made, Making, Order, said_of
+from civicam.evidence.streams import StreamFiles, absent, done_path, kept, made_of, opened
 from civicam.footage.fragment import Fragment, FragmentHeader
 from civicam.footage.keys import segment_key
-from civicam.footage.layout import SegmentName, closed_path
 from civicam.footage.reader import SegmentReader
 from civicam.footage.segment_format import pack_fields
-from civicam.footage.volume import Volume
 from civicam.ledger.durable import write_whole
 
 
-class _Files(BaseModel):
-    """What is made of one stream so far; as JSON, it is kept until the package is made."""
+class _Files(StreamFiles):
+    """What is made of one stream so far."""
 
-    made_with: str = ""
     files: list[FileModel] = Field(default_factory=list)
     segments: list[SegmentModel] = Field(default_factory=list)
-    absent: list[AbsentModel] = Field(default_factory=list)
     signed: int = 0
+
+    @property
+    def films(self) -> Sequence[FilmModel]:
+        """See `StreamFiles`."""
+        return self.files
 
 
 def make(order: Order, archive: Archive, making: Making) -> Made:
@@ -48,16 +49,10 @@ def make(order: Order, archive: Archive, making: Making) -> Made:
         CatalogueError: the catalogue cannot be read.
         OSError: the files cannot be written.
     """
-    check_length(order)
-    (making.folder / FOOTAGE).mkdir(parents=True, exist_ok=True)
-    found = [_Stream(order, camera, archive, making) for camera in sorted(order.cameras)]
-    with ThreadPoolExecutor(AT_ONCE, "export") as pool:
-        streams = list(pool.map(_Stream.make, found))
-    if not any(stream.files for stream in streams):
-        raise EvidenceError("there is no footage of these cameras in that stretch")
+    streams = made_of(order, making, lambda camera: _Stream(order, camera, archive, making))
     segments: list[SegmentModel] = []
     files: list[FileModel] = []
-    for stream in streams:
+    for stream in streams.values():
         first = len(segments)
         segments += stream.segments
         files += [
@@ -69,9 +64,9 @@ def make(order: Order, archive: Archive, making: Making) -> Made:
         kind="original",
         segments=segments,
         files=files,
-        absent=[one for stream in streams for one in stream.absent],
+        absent=[one for stream in streams.values() for one in stream.absent],
     )
-    signed = {one.camera: stream.signed for one, stream in zip(found, streams, strict=True) if stream.signed}
+    signed = {camera: stream.signed for camera, stream in streams.items() if stream.signed}
     return Made(manifest, making.folder, signed)
 
 
@@ -80,22 +75,19 @@ class _Stream:
 
     def __init__(self, order: Order, camera: CameraId, archive: Archive, making: Making) -> None:
         """Finds out what there is of it; raises NotWrittenYetError and CatalogueError."""
-        self.camera = camera
         self._order, self._archive = order, archive
         self._making = making
         self._key = StreamKey(camera, order.stream)
         self._made = _Files(made_with=making.seal.fingerprint)
-        self._done = making.folder / f"{camera}.{order.stream}.stream"
+        self._done = done_path(making, self._key)
         self._film: _Film | None = None
         self._committed = Committed(archive.catalogue, self._key, order.window)
 
     def make(self) -> _Files:
         """All files of the stream; those of an attempt before, where it came to its end."""
-        if self._done.exists():  # written whole, and durably
-            found = _Files.model_validate_json(self._done.read_text("utf-8"))
-            if found.made_with == self._made.made_with:
-                self._making.progress(sum(one.size for one in found.files))
-                return found
+        if (found := kept(self._done, self._made)) is not None:
+            self._making.progress(sum(one.size for one in found.files))
+            return found
         try:
             for row in self._committed.rows:
                 self._take(row)
@@ -108,24 +100,19 @@ class _Stream:
 
     def _take(self, row: Segment) -> None:
         """Takes from a segment what touches the stretch; what cannot be read is told as absent."""
-        volume = self._archive.volumes.get(row.volume)
-        if volume is None:
-            self._absent(row.start_wall_ns, row.end_wall_ns, f"volume {row.volume} is not there")
-            return
         try:
-            name = SegmentName.make(row.key, row.start_wall_ns, row.epoch)
-            with SegmentReader.open(closed_path(volume.root, name)) as reader:
-                self._take_from(reader, row, volume)
+            with opened(self._archive, row) as reader:
+                self._take_from(reader, row)
         except FootageError as error:
             self._absent(row.start_wall_ns, row.end_wall_ns, error.what)
 
-    def _take_from(self, reader: SegmentReader, row: Segment, volume: Volume) -> None:
+    def _take_from(self, reader: SegmentReader, row: Segment) -> None:
         headers = reader.headers()
         wanted = self._wanted(headers)
         if not wanted:
             return
         keyring, init = self._archive.keyring, reader.header.setup.init
-        self._made.segments.append(self._segment(reader, row, volume))
+        self._made.segments.append(self._segment(reader, row))
         place = len(self._made.segments) - 1
         is_whole = False
         for number in wanted:
@@ -155,9 +142,9 @@ class _Stream:
             found.insert(0, found[0] - 1)
         return found
 
-    def _segment(self, reader: SegmentReader, row: Segment, volume: Volume) -> SegmentModel:
-        header, camera = reader.header, row.key.camera
-        day_key = self._archive.keyring.find(volume.root, camera, header.key_day)
+    def _segment(self, reader: SegmentReader, row: Segment) -> SegmentModel:
+        header, root = reader.header, self._archive.volumes[row.volume].root
+        day_key = self._archive.keyring.find(root, row.key.camera, header.key_day)
         key = segment_key(day_key, header.segment_id)
         return SegmentModel(**dict(self._committed.model(reader, row)), key=as_base64(key))
 
@@ -172,10 +159,7 @@ class _Stream:
             self._film = None
 
     def _absent(self, start_ns: int, end_ns: int, why: str) -> None:
-        camera, stream = self._key
-        self._made.absent.append(
-            AbsentModel(camera=camera, stream=stream, start_ns=str(start_ns), end_ns=str(end_ns), why=why)
-        )
+        self._made.absent.append(absent(self._key, (start_ns, end_ns), why))
 
 
 class _Film:

@@ -4,30 +4,28 @@ They are made of what the ledger committed to, which the manifest says without t
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from civicam.catalogue.models import Segment
-from civicam.core.errors import EvidenceError, FootageError
+from civicam.core.errors import FootageError
 from civicam.core.ids import CameraId, StreamKey
 from civicam.core.spans import Span, intersect
 from civicam.evidence import mp4
 from civicam.evidence.committed import Committed
 from civicam.evidence.film import Begins, FilmWriter
 from civicam.evidence.manifest import (
-    FOOTAGE,
-    AbsentModel,
     AreaModel,
     CommittedModel,
+    FilmModel,
     RedactedManifest,
     RedactedModel,
     as_base64,
 )
-from civicam.evidence.order import AT_ONCE, Archive, Area, Made, Making, Order, check_length, said_of
-from civicam.footage.layout import SegmentName, closed_path
+from civicam.evidence.order import Archive, Area, Made, Making, Order, said_of
+from civicam.evidence.streams import StreamFiles, absent, done_path, kept, made_of, opened
 from civicam.footage.reader import SegmentReader
 from civicam.ledger.durable import write_whole
 
@@ -69,13 +67,16 @@ class FilmSource(Protocol):
         ...
 
 
-class _Files(BaseModel):
-    """What is made of one stream so far; as JSON, it is kept until the package is made."""
+class _Files(StreamFiles):
+    """What is made of one stream so far."""
 
-    made_with: str = ""
     files: list[RedactedModel] = Field(default_factory=list)
     segments: list[CommittedModel] = Field(default_factory=list)
-    absent: list[AbsentModel] = Field(default_factory=list)
+
+    @property
+    def films(self) -> Sequence[FilmModel]:
+        """See `StreamFiles`."""
+        return self.files
 
 
 def make(order: Order, archive: Archive, source: FilmSource, making: Making) -> Made:
@@ -94,13 +95,8 @@ def make(order: Order, archive: Archive, source: FilmSource, making: Making) -> 
         EncodeError: a picture cannot be coded.
         OSError: the films cannot be written.
     """
-    check_length(order)
-    (making.folder / FOOTAGE).mkdir(parents=True, exist_ok=True)
-    found = [_Stream(order, camera, archive, source, making) for camera in sorted(order.cameras)]
-    with ThreadPoolExecutor(AT_ONCE, "export") as pool:
-        streams = list(pool.map(_Stream.make, found))
-    if not any(stream.files for stream in streams):
-        raise EvidenceError("there is no footage of these cameras in that stretch")
+    made = made_of(order, making, lambda camera: _Stream(order, camera, archive, source, making))
+    streams = made.values()
     manifest = RedactedManifest(
         **said_of(order, archive.catalogue),
         kind="redacted",
@@ -125,16 +121,13 @@ class _Stream:
         self._committed = Committed(archive.catalogue, self._key, order.window)
         made_with = f"{making.seal.fingerprint} {source.settings_of(camera)}"
         self._made = _Files(made_with=sha256(made_with.encode()).hexdigest())
-        self._done = making.folder / f"{camera}.{order.stream}.stream"
+        self._done = done_path(making, self._key)
 
     def make(self) -> _Files:
         """All films of the stream; those of an attempt before, where it came to its end."""
-        rows = self._committed.rows
-        if self._done.exists():  # written whole, and durably
-            found = _Files.model_validate_json(self._done.read_text("utf-8"))
-            if found.made_with == self._made.made_with:
-                self._making.progress(sum(row.size_bytes for row in rows))
-                return found
+        if (found := kept(self._done, self._made)) is not None:
+            self._making.progress(sum(row.size_bytes for row in self._committed.rows))
+            return found
         for coded in self._source.films(self._key, self._spans(), self._order):
             self._made.files.append(self._film(coded))
         write_whole(self._done, self._made.model_dump_json().encode())
@@ -158,12 +151,8 @@ class _Stream:
 
     def _list(self, row: Segment) -> bool:
         """Says of which segment it is, and what of it cannot be read; returns whether the rest can."""
-        volume = self._archive.volumes.get(row.volume)
         try:
-            if volume is None:
-                raise FootageError(f"volume {row.volume} is not there")
-            name = SegmentName.make(row.key, row.start_wall_ns, row.epoch)
-            with SegmentReader.open(closed_path(volume.root, name)) as reader:
+            with opened(self._archive, row) as reader:
                 self._made.segments.append(self._committed.model(reader, row))
                 self._look(reader)
         except FootageError as error:
@@ -184,10 +173,7 @@ class _Stream:
                 self._absent(span, error.what)
 
     def _absent(self, span: Span, why: str) -> None:
-        camera, stream = self._key
-        self._made.absent.append(
-            AbsentModel(camera=camera, stream=stream, start_ns=str(span[0]), end_ns=str(span[1]), why=why)
-        )
+        self._made.absent.append(absent(self._key, span, why))
 
     def _film(self, coded: Coded) -> RedactedModel:
         start_ns, end_ns = coded.span
