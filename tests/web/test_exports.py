@@ -177,7 +177,13 @@ async def test_a_grant_that_was_ended_meanwhile_lets_nothing_leave(tmp_path: Pat
         assert (await post(web, "/api/exports", investigator, wanted(grant))).status_code == 403
 
 
-async def test_orders_at_the_same_moment_have_numbers_of_their_own(tmp_path: Path) -> None:
+async def test_orders_at_the_same_moment_have_numbers_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:  # one that were ready meanwhile would make room for another
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Exports, "_make", never)
     async with granted(tmp_path) as (web, investigator, _, grant):
         answers = await asyncio.gather(*(post(web, "/api/exports", investigator, wanted(grant)) for _ in range(20)))
         made = [answer.json()["id"] for answer in answers if answer.status_code == 200]
